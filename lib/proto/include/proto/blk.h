@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/* Block service: virtio-blk over capabilities, in the vocabulary of vhost-user ("front-end": the client, a VMM;
+ * "back-end": the block server). The names are those of the vhost-user specification; file descriptors are
+ * capabilities: memory regions are OBJ_MEMORY, kick and call are OBJ_SIGNAL made by the front-end.
+ *
+ * Life of a session: BLK_GET_STATUS until it is not SK_EAGAIN (the back-end still looks for the disk; BLK_BIND_READY
+ * gives a signal that is raised when that changes) -> BLK_GET_FEATURES -> BLK_SET_FEATURES -> BLK_ADD_MEM_REG for
+ * all guest memory -> per queue SET_VRING_NUM, ADDR, BASE, CALL, KICK, ENABLE. The queue runs from ENABLE(1) on.
+ * BLK_RESET at any time ends all queues after their requests in flight have ended, and forgets features and queues, but
+ * not memory. A violation of the virtio protocol by the guest breaks the queue: the back-end stops it, and raises
+ * `config` with DEVICE_NEEDS_RESET in BLK_GET_STATUS. Addresses in SET_VRING_ADDR and in descriptors are guest-physical. */
+#pragma once
+
+#include <proto/range.h>
+#include <stdint.h>
+
+enum blk_op {
+    /* out: device status bits (DEVICE_NEEDS_RESET = 0x40), config generation. Status SK_EAGAIN: not found yet;
+     * SK_ENODEV: not there (all devices scanned); SK_EBUSY: claimed by another client. */
+    BLK_GET_STATUS = PROTO_BLK,
+    BLK_BIND_READY,    /* in: cap signal (CALL): raised when BLK_GET_STATUS changes (ready, gone, needs reset, config). */
+    BLK_GET_FEATURES,  /* out: virtio feature bits 63:0 offered [virtio-1.2 5.2.3, 6]. */
+    BLK_SET_FEATURES,  /* in: subset. SK_EINVAL otherwise, or without VIRTIO_F_VERSION_1. */
+    BLK_GET_QUEUE_NUM, /* out: number of queues, largest size of each. */
+    BLK_GET_CONFIG,    /* in: offset, size. out: bytes of struct virtio_blk_config, generation. SK_ERANGE. */
+    BLK_SET_CONFIG,    /* in: offset, bytes. Only writeback (offset 32). SK_EPERM. */
+    BLK_ADD_MEM_REG,   /* in: guest-physical address, size, offset in the memory object, cap memory (R, W).
+                          SK_ENOMEM (more than --ds-max regions), SK_EEXIST (overlap). */
+    BLK_REM_MEM_REG,   /* in: guest-physical address, size. SK_EBUSY while a queue runs. */
+    BLK_SET_VRING_NUM, /* in: queue, size (power of two for split queues). */
+    BLK_SET_VRING_ADDR,/* in: queue, descriptor, driver (avail), device (used) area addresses. SK_ERANGE: outside memory. */
+    BLK_SET_VRING_BASE,/* in: queue, next avail index (with packed rings: with wrap counters as vhost-user). */
+    BLK_GET_VRING_BASE,/* in: queue. Stops the queue after its requests in flight. out: next avail index. */
+    BLK_SET_VRING_KICK,/* in: queue, cap signal (BIND): the front-end, or the kernel by a doorbell, raises it. */
+    BLK_SET_VRING_CALL,/* in: queue, cap signal (CALL): raised when the guest wants an interrupt. */
+    BLK_SET_VRING_ENABLE, /* in: queue, 0/1. */
+    BLK_RESET,
+};

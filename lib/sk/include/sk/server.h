@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/* The event loop of a server: one thread, one wait, handlers by label. */
+#pragma once
+
+#include <sk/msg.h>
+
+struct server_source;
+
+/* A gate's handler gets the request opened for reading and must return the status; it may have begun a reply with
+ * msg_begin(reply, SK_OK) and put results. The loop sends it. SERVER_NO_REPLY: the handler replied itself or lets
+ * the caller fail. */
+typedef int64_t (*server_call_fn)(void *ctx, struct msg *request, struct msg *reply);
+typedef void (*server_event_fn)(void *ctx);
+#define SERVER_NO_REPLY INT64_MIN
+
+struct server_source {
+    cap_t cap;              /* gate or signal, owned by the source */
+    server_call_fn call;    /* gates */
+    server_event_fn event;  /* signals; gates: the last client has gone (may be NULL) */
+    void *ctx;
+    uint64_t magic;         /* checks labels */
+};
+
+/* Creates a gate (cap == CAP_NULL) or takes cap (needs RIGHT_BIND), and binds it to the calling thread.
+ * recv_caps: most capabilities that a request may carry, for the whole thread (the maximum is kept). */
+__attribute__((warn_unused_result)) int64_t server_gate(struct server_source *s, cap_t cap, server_call_fn call,
+                                                        server_event_fn unused, void *ctx, unsigned recv_caps);
+/* Creates a signal (CAP_NULL) or takes one, bound to the calling thread. */
+__attribute__((warn_unused_result)) int64_t server_signal(struct server_source *s, cap_t cap, server_event_fn event,
+                                                          void *ctx);
+/* Unbinds and drops the capability. Events already pending for it are ignored. Must be called before s's memory
+ * goes away. Safe inside its own handler. */
+void server_remove(struct server_source *s);
+
+/* Handles events for ever. */
+_Noreturn void server_loop(void);
+/* Handles one event if it comes before the deadline: true if it did. 0 polls. */
+bool server_poll(uint64_t deadline);
+/* For threads that wait by other means (SYS_VCPU_RUN): handles the event that came with this label. */
+void server_dispatch_signal(uint64_t label);
