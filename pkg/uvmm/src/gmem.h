@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/* Guest RAM: the "ram" capability, mapped into this program and into the guest. Guest-physical addresses from 0, with a hole below
+ * 4 GiB (GMEM_HOLE_START..4 GiB) when it is larger. Everything in it may change at any time: read once. */
+#pragma once
+
+#include <abi/types.h>
+#include <stdint.h>
+
+#define GMEM_HOLE_START 0xc0000000ull
+#define GMEM_REGIONS_MAX 4
+
+struct gmem_region {
+    uint64_t gpa, size;
+    void *host;       /* in this program */
+    cap_t cap;
+    uint64_t cap_off; /* offset in the memory object */
+};
+
+/* Regions in ascending order; count in *n. For sharing the memory with block servers. */
+const struct gmem_region *gmem_regions(unsigned *n);
+/* Host pointer to [gpa, gpa+len), or NULL unless it lies in one region. */
+void *gmem_ptr(uint64_t gpa, uint64_t len);
+/* Copies; SK_ERANGE if not all RAM (nothing is copied then). */
+int gmem_read(uint64_t gpa, void *buf, uint64_t len);
+int gmem_write(uint64_t gpa, const void *buf, uint64_t len);
