@@ -26,7 +26,8 @@ enum vm_kind { VM_NONE = 0, VM_SVM, VM_VMX };
 #define VM_FEAT_NEXT_RIP  (1u << 0) /* exit.insn_len is valid on instruction exits (SVM NRIPS, VMX) */
 #define VM_FEAT_DECODE    (1u << 1) /* exit.insn_bytes are valid on nested page faults */
 
-/* The root task finds this at the address that its first thread gets as argument (rdi). */
+/* The root task finds this at the address that its first thread gets as argument (rdi); read-only. The slots CAP_TASK,
+ * CAP_THREAD and CAP_QUOTA are filled. */
 #define BOOT_INFO_MAGIC 0x544f4f42594b5253ull
 #define BOOT_MAX_MODULES 128
 #define BOOT_MAX_MEMORY  64
@@ -48,6 +49,7 @@ struct boot_module {
 
 struct boot_info {
     uint64_t magic;
+    uint64_t utcb; /* address of the first thread's UTCB */
     uint32_t size; /* bytes of this structure with its strings */
     uint32_t cmdline; /* offset in strings[]: the root task's own command line, program name first */
     cap_t irqctl, dmactl, ioport, console, machine; /* full rights each */

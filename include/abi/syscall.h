@@ -69,8 +69,7 @@ enum sys_nr {
     SYS_MEM_INFO,   /* a0 cap(MEMORY). rax = size in bytes, rdx = MEM_DEVICE etc. */
 
     /* --- spaces --- */
-    SYS_TASK_CREATE,  /* a0 cap(QUOTA:CTRL), a1 bytes: the new task's own memory for its page tables and
-                         capability table is charged to this quota. */
+    SYS_TASK_CREATE,  /* a0 cap(QUOTA:CTRL): also pays for the task's page tables and capability table. */
     SYS_GUEST_CREATE, /* a0 cap(QUOTA:CTRL). SK_ENODEV without SVM (or VMX) and nested paging. */
     SYS_DMA_CREATE,   /* a0 cap(QUOTA:CTRL), a1 cap(DMACTL:CTRL), a2 PCI segment << 16 | bus/dev/fn. */
     SYS_MAP,          /* a0 cap(TASK|GUEST|DMA:CTRL), a1 cap(MEMORY), a2 offset, a3 size, a4 address,

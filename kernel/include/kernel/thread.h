@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/* Tasks, threads, the scheduler's and the timers' interface, and events.
+ *
+ * States (enum thread_state) and where a thread is:
+ *   STOPPED, EXITED, FAULTED   nowhere
+ *   READY, IN_GUEST            in the run queue of its priority (the running thread too: it is first)
+ *   CALLING                    in its gate's list of callers (server == NULL), or taken by `server`
+ *   WAITING                    nowhere; `events` is empty
+ * A blocked call's result is stored into the context by thread_complete().
+ *
+ * Events: a gate with callers (or with the "unused" note) and a pending signal stand in the queue `events` of the thread
+ * that they are bound to, in the order in which they became pending. BKL guards all fields. */
+#pragma once
+
+#include <kernel/memory.h>
+
+struct gate;
+struct vcpu;
+
+/* --- timers -------------------------------------------------------------------------------------------- */
+
+struct timer {
+    struct tree_node node; /* key: deadline */
+    bool armed;
+    void (*fire)(struct timer *);
+};
+/* (Re)arms or, with DEADLINE_NEVER, disarms. */
+void timer_set(struct timer *t, uint64_t deadline_ns);
+static inline void timer_cancel(struct timer *t)
+{
+    if (t->armed) {
+        timer_set(t, DEADLINE_NEVER);
+    }
+}
+
+/* --- tasks ----------------------------------------------------------------------------------------------- */
+
+struct task {
+    struct space space; /* first; holds the object */
+    struct page_table pt;
+    struct captable *caps;
+    struct list threads; /* thread.task_node */
+    struct mapping kinfo;
+};
+static inline struct task *task_of(struct object *o) { return container_of(o, struct task, space.obj); }
+
+/* --- threads --------------------------------------------------------------------------------------------- */
+
+enum event_kind { EVENT_GATE, EVENT_SIGNAL };
+struct event {
+    struct list node; /* in thread->events, or empty */
+    enum event_kind kind;
+};
+
+struct thread {
+    struct context ctx; /* first: arch hands it to core_*() */
+    struct object obj;
+    struct task *task;     /* NULL when dead */
+    struct utcb *utcb;     /* kernel's view; NULL when dead */
+    enum thread_state state;
+    uint8_t priority;
+    struct list run_node;  /* in the run queue, or empty */
+    uint64_t slice_ns;     /* left of its time slice */
+    uint64_t cpu_time_ns;
+
+    struct list events;    /* pending events (struct event) */
+    struct list bound_gates, bound_signals;
+    struct timer timer;    /* of the blocking operation */
+
+    /* as a caller */
+    struct list call_node; /* in gate->callers while not taken */
+    struct gate *gate;     /* not taken: the gate it waits at */
+    struct thread *server; /* taken: who has to reply */
+    uint64_t call_tag;
+    /* as a server */
+    struct thread *caller; /* the call last taken and not replied to */
+
+    struct vcpu *vcpu;     /* IN_GUEST: which */
+    struct list task_node;
+    struct mapping utcb_map;
+    uint64_t syscall_handler, fault_handler;
+    struct object *exit_signal; /* reference; may be NULL */
+    int64_t exit_code;
+    char name[8];
+    struct utcb_fault fault; /* FAULTED */
+};
+static inline struct thread *thread_of(struct object *o) { return container_of(o, struct thread, obj); }
+static inline bool thread_is_runnable(const struct thread *t)
+{
+    return t->state == THREAD_READY || t->state == THREAD_IN_GUEST;
+}
+
+/* Ends the blocking operation of t with rax and rdx and makes it READY. */
+void thread_complete(struct thread *t, int64_t rax, uint64_t rdx);
+/* The same, rdx is kept. */
+void thread_complete_error(struct thread *t, int64_t rax);
+/* e has become pending for t: queues it, and wakes t if it waits (or ends its guest run: vcpu_thread_event()). */
+void thread_event_add(struct thread *t, struct event *e);
+/* If the first pending event is a signal, takes it and returns its label. */
+bool thread_take_signal(struct thread *t, uint64_t *label);
+static inline bool thread_has_event(const struct thread *t) { return !list_empty(&t->events); }
+
+/* --- scheduler -------------------------------------------------------------------------------------------- */
+
+void sched_init(void);
+struct thread *sched_current(void);
+/* t has become runnable; front: before its equals (handoff and preempted threads), else behind them. */
+void sched_add(struct thread *t, bool front);
+void sched_remove(struct thread *t);
+/* Behind its equals, with a new slice. */
+void sched_yield(struct thread *t);
+void sched_set_priority(struct thread *t, uint8_t priority);
+/* t dies: the processor must not keep it. */
+void sched_forget(struct thread *t);
