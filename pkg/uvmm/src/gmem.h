@@ -9,7 +9,7 @@
 #define GMEM_HOLE_START 0xc0000000ull
 #define GMEM_REGIONS_MAX 4
 
-struct gmem_region {
+struct ram_region {
     uint64_t gpa, size;
     void *host;       /* in this program */
     cap_t cap;
@@ -17,9 +17,9 @@ struct gmem_region {
 };
 
 /* Regions in ascending order; count in *n. For sharing the memory with block servers. */
-const struct gmem_region *gmem_regions(unsigned *n);
+const struct ram_region *ram_regions(unsigned *n);
 /* Host pointer to [gpa, gpa+len), or NULL unless it lies in one region. */
-void *gmem_ptr(uint64_t gpa, uint64_t len);
+void *ram_ptr(uint64_t gpa, uint64_t len);
 /* Copies; SK_ERANGE if not all RAM (nothing is copied then). */
-int gmem_read(uint64_t gpa, void *buf, uint64_t len);
-int gmem_write(uint64_t gpa, const void *buf, uint64_t len);
+int ram_read(uint64_t gpa, void *buf, uint64_t len);
+int ram_write(uint64_t gpa, const void *buf, uint64_t len);
