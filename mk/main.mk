@@ -130,20 +130,14 @@ $(O)/obj/kernel/%.S.o: $(SRC)/%.S $(O)/flags
 include $(sort $(wildcard $(SRC)/kernel/rules.mk $(SRC)/lib/*/rules.mk $(SRC)/pkg/*/rules.mk $(SRC)/tests/*/rules.mk \
           $(SRC)/tests/rules.mk $(SRC)/tools/*/rules.mk))
 
-.PHONY: all config clean check-unit check-fuzz fuzz
+include $(SRC)/mk/boot.mk
+
+.PHONY: all config clean
 all: $(KERNEL) $(PROGRAMS) $(KERNEL_EXTRA) $(EXTRA_TARGETS)
 
 clean:
 	$(Q)rm -rf $(O)/obj $(O)/lib $(O)/bin $(O)/test $(O)/fuzz $(O)/flags
 
-check-unit: $(HOST_TESTS)
-	$(Q)$(SRC)/tools/run-unit-tests $(HOST_TESTS)
-
-# Replays each corpus and fuzzes for FUZZ_SECONDS per target.
-FUZZ_SECONDS ?= 3
-check-fuzz: $(FUZZ_TARGETS:%=$(O)/fuzz/%)
-	$(Q)$(foreach t,$(FUZZ_TARGETS),$(SRC)/tools/run-fuzz $(O)/fuzz/$t $(FUZZ_$t_CORPUS) $(FUZZ_SECONDS) &&) true
-fuzz: FUZZ_SECONDS := 300
-fuzz: check-fuzz
+include $(SRC)/mk/check.mk
 
 -include $(shell find $(O)/obj $(O)/test $(O)/fuzz -name '*.d' 2>/dev/null)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# Booting entries of modules.list: make E=ENTRY qemu | elfimage | grub2iso | show, make listentries.
+# The user's settings: Makeconf.boot of the build folder (conf/Makeconf.boot) or of the source tree.
+-include $(firstword $(wildcard $(O)/conf/Makeconf.boot $(SRC)/conf/Makeconf.boot))
+
+# The defaults: the tutorial's machine.
+QEMU_OPTIONS ?= -serial mon:stdio
+QEMU_OPTIONS-amd64 ?= -m 512 -display none -drive if=none,file=$(SRC)/images/disk.img,format=raw,id=D1 -device nvme,drive=D1,serial=MYNVMECTLSN
+
+MODULES_LIST ?= $(firstword $(wildcard $(O)/conf/modules.list) $(SRC)/conf/modules.list)
+E ?= $(ENTRY)
+
+sh-quote = '$(subst ','\'',$1)'
+skboot = $(SRC)/tools/boot/skboot $1 --entry $(call sh-quote,$(E)) --list $(call sh-quote,$(MODULES_LIST)) --src $(SRC) --build $(O) \
+    --search $(call sh-quote,$(MODULE_SEARCH_PATH)) --qemu-path $(call sh-quote,$(QEMU_PATH)) \
+    --qemu-options $(call sh-quote,$(QEMU_OPTIONS) $(QEMU_OPTIONS-amd64))
+
+.PHONY: qemu elfimage grub2iso listentries show guest
+listentries show:
+	$(Q)$(call skboot,$@)
+qemu: all
+	$(Q)$(call skboot,$@)
+elfimage grub2iso: all
+	$(Q)$(call skboot,$@)
+
+# The default guest: Debian's cloud kernel, busybox and the modules it needs.
+guest: $(O)/guest/bzImage $(O)/guest/ramdisk-x86_64.cpio.gz
+$(O)/guest/bzImage: $(SRC)/tools/guest/fetch-kernel
+	$(call say,FETCH,$@)
+	$(Q)$(SRC)/tools/guest/fetch-kernel $(O)/guest
+$(O)/guest/ramdisk-x86_64.cpio.gz: $(SRC)/tools/guest/mkramdisk $(SRC)/tools/guest/sh $(O)/guest/bzImage
+	$(call say,CPIO,$@)
+	$(Q)$(SRC)/tools/guest/mkramdisk $(O)/guest $@
+
+# `make config` accepts the defaults; config.mk of the build folder may override tools and flags.
+config:
+	$(Q)mkdir -p $(O)
+	$(Q)[ -e $(O)/config.mk ] || printf '%s\n' '# Settings of this build folder: CC, MUSL_CC, CLANG, ...' > $(O)/config.mk
+	@echo "Configured $(O) for x86_64 with the defaults; settings: $(O)/config.mk"

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""A person at the serial console: starts QEMU with an entry, types at the guest's shell, reads what comes back."""
+import os
+import re
+import subprocess
+import time
+
+import pexpect
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROMPT = re.compile(r"(?:^|\n)\r*(?:\x1b\[[0-9;]*m)*[~/][^\s#]* # ")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+QEMU_QUIT = "\x01x"  # Ctrl-a x on a "mon:stdio" line
+
+
+class SessionError(Exception):
+    """What was waited for, and the end of the log."""
+
+
+class Session:
+    """One QEMU. Everything that it prints is kept in `log`."""
+
+    def __init__(self, command, cwd=ROOT, env=None, echo=None):
+        self.log = ""
+        self._echo = echo
+        self._start = time.monotonic()
+        self.child = pexpect.spawn(command[0], command[1:], cwd=cwd, env={**os.environ, **(env or {}), "TERM": "dumb"},
+                                   encoding="utf-8", codec_errors="replace", timeout=None, dimensions=(50, 200))
+        self.child.delaybeforesend = None
+        self.child.logfile_read = self
+
+    # pexpect's logfile interface
+    def write(self, text):
+        self.log += text
+        if self._echo:
+            self._echo.write(text)
+
+    def flush(self):
+        if self._echo:
+            self._echo.flush()
+
+    def expect(self, pattern, timeout, what=None):
+        """Waits for a regular expression; returns the match. A hang is an error that shows the log's end."""
+        try:
+            self.child.expect(pattern, timeout=timeout)
+            return self.child.match
+        except pexpect.TIMEOUT:
+            reason = f"no {what or pattern!r} within {timeout} s"
+        except pexpect.EOF:
+            reason = f"QEMU ended while waiting for {what or pattern!r}"
+        raise SessionError(f"{reason}. The console's last lines:\n" + "\n".join(self.text().splitlines()[-40:]))
+
+    def wait_prompt(self, timeout=120):
+        self.expect(PROMPT, timeout, "shell prompt")
+        return time.monotonic() - self._start
+
+    def run(self, command, timeout=60):
+        """Types a command at the shell's prompt; returns what it printed."""
+        self.child.sendline(command)
+        self.child.expect_exact(command.split("\n", maxsplit=1)[0][-60:], timeout=timeout)
+        self.expect(PROMPT, timeout, f"prompt after '{command}'")
+        return ANSI.sub("", self.child.before).replace("\r", "").strip("\n")
+
+    def power_off(self, timeout=60):
+        """Powers the guest off and waits for uvmm's line."""
+        self.child.sendline("poweroff -f")
+        self.expect(r"powered off", timeout, "uvmm's line that the VM is powered off")
+
+    def quit(self):
+        """Ends QEMU; what it wrote to images is on disk afterwards."""
+        if self.child.isalive():
+            self.child.send(QEMU_QUIT)
+            try:
+                self.child.expect(pexpect.EOF, timeout=10)
+            except pexpect.TIMEOUT:
+                pass
+        self.child.close(force=True)
+
+    def text(self):
+        return ANSI.sub("", self.log).replace("\r", "")
+
+    def tagged(self, tag):
+        """The lines of one component, without its prefix."""
+        prefix = f"{tag:8.8}| "
+        return [line[len(prefix):] for line in self.text().splitlines() if line.startswith(prefix)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.quit()
+
+
+def make_qemu(entry, options=None, build=None, extra=(), **kwargs):
+    """A session of `make E=entry qemu`, in the build folder or the source tree."""
+    command = ["make", "-s", f"E={entry}", "qemu", *extra]
+    if options is not None:
+        command += ["QEMU_OPTIONS=-serial mon:stdio", f"QEMU_OPTIONS-amd64={options}"]
+    return Session(command, cwd=build or ROOT, **kwargs)
+
+
+# --- the disk image, seen from the host ------------------------------------------------------------------------
+
+def tool(*command):
+    env = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/sbin:/usr/sbin", "LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+def fsck(image):
+    """None if the file system is clean, else e2fsck's output."""
+    result = tool("e2fsck", "-fn", image)
+    return None if result.returncode == 0 else result.stdout + result.stderr
+
+
+def file_in_image(image, path, target):
+    """Copies a file out of an ext2 image; False if it is not there."""
+    tool("debugfs", "-R", f"dump {path} {target}", image)
+    return os.path.exists(target)
