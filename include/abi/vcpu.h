@@ -6,6 +6,10 @@
  * in `dirty`; SYS_VCPU_RUN reads `run` and the dirty groups once, checks them, and loads them. A new
  * vcpu's page holds the x86 reset state in all groups. The VMM can never make the kernel enter a guest
  * with interrupts, NMIs, or host state unprotected: only guest state is in this page.
+ *
+ * Every return of SYS_VCPU_RUN but SK_EBUSY fills `exit` and BASE: VCPU_SIGNAL and VCPU_EVENT with reason NONE. An event
+ * that `inject` held and that the guest has not taken yet is then in exit.idt_vectoring: the VMM puts it into
+ * `inject` again, or back into its interrupt controller. SK_EINVAL leaves `dirty`, `inject` and the guest as they were.
  */
 #pragma once
 
@@ -34,7 +38,7 @@ enum vcpu_exit_reason {
     VCPU_EXIT_IRQ_WINDOW, /* asked for by run.irq_window: the guest can take an interrupt now */
     VCPU_EXIT_NMI_WINDOW,
     VCPU_EXIT_XSETBV,
-    VCPU_EXIT_CR,         /* only accesses that cannot be left to the hardware: cr_* */
+    VCPU_EXIT_CR,         /* only accesses that cannot be left to the hardware (CR8): cr_* */
     VCPU_EXIT_VMCALL,     /* VMMCALL or VMCALL */
     VCPU_EXIT_INVALID_OP, /* an instruction of the virtualization extensions, MONITOR, RDPMC, ...:
                              the VMM injects #UD or emulates */
@@ -69,6 +73,8 @@ struct vcpu_seg {
 /* Event to inject, and an event whose delivery an exit interrupted (idt_vectoring, to be injected again):
  * the format of the VMCB's EVENTINJ [APM-2 15.20]: bits 7:0 vector, 10:8 type (0 external interrupt,
  * 2 NMI, 3 exception, 4 software interrupt), 11 error code valid, 31 valid, 63:32 error code. */
+/* An external interrupt needs rflags.IF = 1 and no int_shadow, an NMI that none is being handled (ask by
+ * nmi_window): else VCPU_INVALID_EVENT. Reserved bits are 0; no events of type 3 with vector 2 or above 31. */
 #define VCPU_EVENT_VALID   (1ull << 31)
 #define VCPU_EVENT_EV      (1ull << 11)
 #define VCPU_EVENT_INTR    (0ull << 8)
@@ -98,7 +104,9 @@ struct vcpu_exit {
     uint8_t io_rep;
     uint8_t io_addr_width; /* string forms: address size in bytes (2, 4, 8), 0: unknown */
     uint8_t io_seg;      /* string forms: segment register number (hardware encoding), 0xff: unknown */
-    uint8_t cr_nr, cr_write, cr_gpr, _rsvd0;
+    uint8_t cr_nr, cr_write;
+    uint8_t cr_gpr;      /* enum vcpu_gpr; 0xff: the hardware does not tell, decode the instruction */
+    uint8_t _rsvd0;
     uint32_t int_shadow; /* 1: STI or MOV SS shadow */
     uint64_t next_rip;   /* rip behind the instruction; 0 when insn_len is 0 */
 };
