@@ -8,6 +8,7 @@
 
 #include <abi/types.h>
 #include <abi/utcb.h>
+#include <stdbool.h>
 
 #define AT_SK_ENV   0x534b01 /* address of struct sk_env */
 #define AT_SK_UTCB  0x534b02 /* address of the main thread's UTCB */

@@ -7,26 +7,7 @@
 #include <abi/syscall.h>
 #include <abi/utcb.h>
 #include <abi/vcpu.h>
-
-struct sys_result {
-    int64_t value;  /* rax */
-    uint64_t extra; /* rdx */
-};
-
-static inline struct sys_result sys_invoke(enum sys_nr nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
-                                           uint64_t a4, uint64_t a5)
-{
-    struct sys_result r;
-    register uint64_t r10 __asm__("r10") = a3;
-    register uint64_t r8 __asm__("r8") = a4;
-    register uint64_t r9 __asm__("r9") = a5;
-
-    __asm__ volatile("syscall"
-                     : "=a"(r.value), "=d"(r.extra)
-                     : "a"((uint64_t)SYS_MAGIC | nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return r;
-}
+#include <sk/invoke.h>
 
 #define SYS_MUST_CHECK __attribute__((warn_unused_result)) static inline
 #define SYS0(nr)                      sys_invoke(nr, 0, 0, 0, 0, 0, 0)
