@@ -16,3 +16,4 @@ enum mem_op {
 };
 
 #define MEM_ALLOC_SUPERPAGES (1u << 0) /* align to 2 MiB if size >= 2 MiB */
+#define MEM_ALLOC_GUEST      (1u << 1) /* a guest's RAM: counted as such in moe's figures */

@@ -31,4 +31,5 @@ enum prog_state { PROG_NEW, PROG_RUNNING, PROG_EXITED, PROG_FAULTED, PROG_KILLED
 /* moe's session with each program (CAP_MOE). */
 enum moe_op {
     MOE_EXIT = PROTO_MOE, /* in: code. Never returns to the caller. */
+    MOE_STARTED,          /* from ned, once: the scenario is started. moe then prints what the system takes. */
 };
