@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+$(call program,hello,sk rt proto util)
