@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+LIB_gpt_DEPS := util
+$(call library,gpt)
+$(call host-test,gpt,lib/gpt/test/gpt_test.c lib/gpt/src/gpt.c,gpt util)
+$(call fuzz-target,gpt,lib/gpt/test/gpt_fuzz.c lib/gpt/src/gpt.c,gpt util,lib/gpt/test/corpus/gpt)
