@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// ned's system interface on Skerry: kernel calls and moe's protocols. See os.h.
+#include "os.h"
+
+#include <proto/mem.h>
+#include <proto/prog.h>
+#include <sk/env.h>
+#include <sk/msg.h>
+#include <sk/server.h>
+#include <sk/sys.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool os_env_at(unsigned i, const char **name, cap_t *cap)
+{
+    const struct sk_env_entry *e = sk_env_at(i);
+
+    if (e == NULL) {
+        return false;
+    }
+    *name = e->name;
+    *cap = e->cap;
+    return true;
+}
+
+const char *os_strerror(int64_t err) { return sk_strerror(err); }
+const char *os_version(void) { return sys_kinfo()->version; }
+unsigned os_cpus(void) { return sys_kinfo()->cpus; }
+
+int64_t os_cap_info(cap_t cap, unsigned *type, uint32_t *rights)
+{
+    struct sys_result r = sys_cap_info(cap);
+
+    if (r.value < 0) {
+        return r.value;
+    }
+    *type = (unsigned)(r.value & 0xff);
+    *rights = (uint32_t)(r.value >> 8);
+    return SK_OK;
+}
+
+int64_t os_cap_copy(cap_t cap, uint32_t rights) { return sys_cap_copy(cap, rights); }
+void os_cap_drop(cap_t cap) { sys_cap_drop(cap); }
+int64_t os_gate_create(void) { return sys_gate_create(CAP_QUOTA); }
+
+/* Sends m, whose reply brings one capability behind `skip` words. */
+static int64_t call_for_cap(struct msg *m, cap_t gate, unsigned skip)
+{
+    msg_recv_caps(m, 1);
+    int64_t err = msg_call(m, gate, DEADLINE_NEVER);
+    if (err < 0) {
+        return err;
+    }
+    for (unsigned i = 0; i < skip; i++) {
+        (void)msg_get(m);
+    }
+    cap_t cap = msg_get_cap(m);
+    err = msg_end(m);
+    if (err < 0) {
+        if (cap != CAP_NULL) {
+            sys_cap_drop(cap);
+        }
+        return err;
+    }
+    return cap;
+}
+
+/* Sends m, whose reply is only a status. */
+static int64_t call_for_status(struct msg *m, cap_t gate)
+{
+    int64_t err = msg_call(m, gate, DEADLINE_NEVER);
+
+    return err < 0 ? err : msg_end(m);
+}
+
+int64_t os_mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
+{
+    struct msg m;
+
+    msg_begin(&m, MEM_ALLOC);
+    msg_put(&m, size);
+    msg_put(&m, align);
+    msg_put(&m, flags);
+    return call_for_cap(&m, mem, 1);
+}
+
+int64_t os_mem_sub(cap_t mem, uint64_t bytes)
+{
+    struct msg m;
+
+    msg_begin(&m, MEM_SUB);
+    msg_put(&m, bytes);
+    return call_for_cap(&m, mem, 0);
+}
+
+int64_t os_mem_stat(cap_t mem, uint64_t *allowed, uint64_t *used, uint64_t *free_bytes)
+{
+    struct msg m;
+
+    msg_begin(&m, MEM_STAT);
+    int64_t err = msg_call(&m, mem, DEADLINE_NEVER);
+    if (err < 0) {
+        return err;
+    }
+    *allowed = msg_get(&m);
+    *used = msg_get(&m);
+    *free_bytes = msg_get(&m);
+    return msg_end(&m);
+}
+
+int64_t os_log_create(cap_t loader, const char *tag, const char *colour)
+{
+    struct msg m;
+
+    msg_begin(&m, PROG_LOG);
+    msg_put_str(&m, tag);
+    msg_put_str(&m, colour);
+    return call_for_cap(&m, loader, 0);
+}
+
+int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem)
+{
+    struct msg m;
+
+    msg_begin(&m, PROG_CREATE);
+    msg_put_str(&m, path);
+    msg_put(&m, kmem);
+    msg_put(&m, priority);
+    msg_put_cap(&m, log, RIGHT_CALL);
+    msg_put_cap(&m, mem, RIGHT_CALL);
+    return call_for_cap(&m, loader, 0);
+}
+
+static int64_t program_str(cap_t program, uint32_t op, const char *text)
+{
+    struct msg m;
+
+    msg_begin(&m, op);
+    msg_put_str(&m, text);
+    return call_for_status(&m, program);
+}
+
+int64_t os_program_arg(cap_t program, const char *arg) { return program_str(program, PROG_ARG, arg); }
+int64_t os_program_env(cap_t program, const char *assignment) { return program_str(program, PROG_ENV, assignment); }
+
+int64_t os_program_cap(cap_t program, const char *name, cap_t cap, uint32_t rights)
+{
+    struct msg m;
+
+    msg_begin(&m, PROG_CAP);
+    msg_put_str(&m, name);
+    msg_put_cap(&m, cap, rights);
+    return call_for_status(&m, program);
+}
+
+static int64_t program_op(cap_t program, uint32_t op)
+{
+    struct msg m;
+
+    msg_begin(&m, op);
+    return call_for_status(&m, program);
+}
+
+int64_t os_program_start(cap_t program) { return program_op(program, PROG_START); }
+int64_t os_program_kill(cap_t program) { return program_op(program, PROG_KILL); }
+
+int64_t os_program_status(cap_t program, struct os_program_status *status)
+{
+    struct msg m;
+
+    msg_begin(&m, PROG_STATUS);
+    int64_t err = msg_call(&m, program, DEADLINE_NEVER);
+    if (err < 0) {
+        return err;
+    }
+    status->state = (uint32_t)msg_get(&m);
+    status->exit_code = (int64_t)msg_get(&m);
+    msg_get_str(&m, status->reason, sizeof status->reason);
+    return msg_end(&m);
+}
+
+struct os_watch {
+    struct server_source source;
+    void (*fn)(void *ctx);
+    void *ctx;
+};
+
+static void watch_event(void *ctx)
+{
+    struct os_watch *w = ctx;
+
+    w->fn(w->ctx);
+}
+
+static int64_t watch_bind(struct os_watch *w, cap_t program)
+{
+    int64_t err = server_signal(&w->source, CAP_NULL, watch_event, w);
+    struct msg m;
+
+    if (err < 0) {
+        return err;
+    }
+    msg_begin(&m, PROG_BIND);
+    msg_put_cap(&m, w->source.cap, RIGHT_CALL);
+    err = call_for_status(&m, program);
+    if (err < 0) {
+        server_remove(&w->source);
+    }
+    return err;
+}
+
+struct os_watch *os_watch_begin(cap_t program, void (*fn)(void *ctx), void *ctx, int64_t *err)
+{
+    struct os_watch *w = calloc(1, sizeof *w);
+
+    if (w == NULL) {
+        *err = SK_ENOMEM;
+        return NULL;
+    }
+    w->fn = fn;
+    w->ctx = ctx;
+    *err = watch_bind(w, program);
+    if (*err < 0) {
+        free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void os_watch_end(struct os_watch *watch)
+{
+    server_remove(&watch->source);
+    free(watch);
+}
+
+void os_event(void) { (void)server_poll(DEADLINE_NEVER); }

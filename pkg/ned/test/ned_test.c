@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+/* ned's Lua API against a fake system: the tutorial's script and our vmm.lua, and one bad script per message. */
+#include "../src/ned.h"
+#include "os_fake.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct luax_error err;
+
+static lua_State *start(void)
+{
+    os_fake_reset();
+    lua_State *l = ned_state_new(0, &err);
+    if (l == NULL) {
+        fail_msg("%s", err.line);
+    }
+    assert_int_equal(luaL_dostring(l, "package.path = '" NED_SRC "/pkg/uvmm/configs/?.lua'"), LUA_OK);
+    return l;
+}
+
+static bool run(lua_State *l, const char *text)
+{
+    lua_settop(l, 0);
+    return luax_run_chunk(l, "test.ned", text, strlen(text), 0, 0, &err);
+}
+
+/* Runs text, expects success, and returns the trace; every capability must be gone afterwards. */
+static const char *good(const char *text)
+{
+    lua_State *l = start();
+
+    if (!run(l, text)) {
+        fail_msg("%s\n%s", err.line, err.trace);
+    }
+    lua_close(l);
+    assert_int_equal(os_fake_live, 0);
+    return os_fake_trace;
+}
+
+static void bad(const char *text, const char *message)
+{
+    lua_State *l = start();
+
+    assert_false(run(l, text));
+    if (strstr(err.line, message) == NULL) {
+        fail_msg("got '%s', expected '%s'", err.line, message);
+    }
+    lua_close(l);
+    assert_int_equal(os_fake_live, 0);
+}
+
+#define HEAD "local L4 = require 'L4'; local l = L4.default_loader; local vmm = require 'vmm'\n"
+
+static const char tutorial[] = HEAD
+    "local nvmecl = l:new_channel();\n"
+    "local io_busses = { nvme = 1, }\n"
+    "vmm.start_io(io_busses, 'rom/nvme.vbus -v');\n"
+    "l:start({ caps = { vbus = io_busses.nvme, cl1 = nvmecl:svr() }, log = { 'nvme', 'g' }, },\n"
+    "  'rom/nvme-drv' .. ' -v' .. ' --client cl1');\n"
+    "vmm.start_vm({ id = 1, mem = 128, mon = false, rd = 'rom/rd', fdt = 'rom/virt-pc.dtb',\n"
+    "  bootargs = 'console=hvc0 rdinit=/bin/sh', kernel = 'rom/bzImage', log = L4.Env.log,\n"
+    "  ext_caps = { qdrv = nvmecl, },\n\n});\n";
+
+static const char tutorial_trace[] =
+    "log io red\n"
+    "create rom/io kmem 0 prio 0\narg <rom/io>\narg <rom/nvme.vbus>\narg <-v>\narg <rom/nvme.vbus>\n"
+    "cap icu type 10 rights 0x3f\ncap iommu type 11 rights 0x3f\ncap ioport type 12 rights 0x3f\n"
+    "cap nvme type 8 rights 0x10\ncap sigma0 type 2 rights 0x3f\nenv SKERRY_RSDP=0xf1234\nstart\n"
+    "log nvme g\n"
+    "create rom/nvme-drv kmem 0 prio 0\narg <rom/nvme-drv>\narg <-v>\narg <--client>\narg <cl1>\n"
+    "cap cl1 type 8 rights 0x10\ncap vbus type 8 rights 0x8\nenv SKERRY_RSDP=0xf1234\nstart\n"
+    "mem 134217728 align 2097152 flags 1\n"
+    "create rom/uvmm kmem 0 prio 0\narg <rom/uvmm>\narg <-drom/virt-pc.dtb>\n"
+    "arg <-cconsole=hvc0 rdinit=/bin/sh>\narg <-rrom/rd>\narg <-krom/bzImage>\n"
+    "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x3\nenv SKERRY_RSDP=0xf1234\nstart\n";
+
+static void test_tutorial(void **state)
+{
+    (void)state;
+    setenv("SKERRY_RSDP", "0xf1234", 1);
+    assert_string_equal(good(tutorial), tutorial_trace);
+    unsetenv("SKERRY_RSDP");
+}
+
+static void test_tutorial_file(void **state)
+{
+    static const char path[] = NED_SRC "/../shared/tutorial/uvmm-nvme.ned";
+    lua_State *l = start();
+
+    (void)state;
+    if (access(path, R_OK) != 0) {
+        lua_close(l);
+        skip();
+    }
+    assert_true(luax_run_file(l, path, &err));
+    lua_close(l);
+}
+
+static void test_wait(void **state)
+{
+    (void)state;
+    good(HEAD "local t = l:start({}, 'rom/x'); assert(t:state() == 'running')\n"
+              "local code, why = t:wait(); assert(code == 7 and why == 'exited with 7')\n"
+              "assert(t:state() == 'exited'); t:kill()");
+}
+
+static void test_exit_handler(void **state)
+{
+    lua_State *l = start();
+
+    (void)state;
+    assert_true(run(l, HEAD "l:start({}, 'rom/x'):exit_handler(function(code) ended = code end)"));
+    assert_int_equal(ned_watch_pending(), 1);
+    os_event();
+    assert_int_equal(ned_watch_pending(), 0);
+    lua_getglobal(l, "ended");
+    assert_int_equal(lua_tointeger(l, -1), 7);
+    lua_close(l);
+    assert_int_equal(os_fake_live, 0);
+}
+
+static void test_exit_handler_error(void **state)
+{
+    lua_State *l = start();
+
+    (void)state;
+    assert_true(run(l, HEAD "l:start({}, 'rom/x'):exit_handler(function(code) error('oops') end)"));
+    os_event();
+    assert_int_equal(ned_watch_pending(), 0);
+    lua_close(l);
+    assert_int_equal(os_fake_live, 0);
+}
+
+static void test_api(void **state)
+{
+    (void)state;
+    good(HEAD "assert(L4.Info.arch() == 'amd64' and not L4.Info.words_bigendian())\n"
+              "assert(L4.Info.Kip.str():match('Skerry'))\n"
+              "local s0 = L4.cast(L4.Proto.Factory, L4.Env.sigma0):create(L4.Proto.Sigma0)\n"
+              "assert(s0 == L4.Env.sigma0 and L4.Env.nothing == nil)\n"
+              "local ds = L4.Env.user_factory:create(L4.Proto.Dataspace, 4096, 0, 12):m('rws')\n"
+              "local sub = L4.Env.user_factory:create(L4.Proto.Factory, 1 << 20)\n"
+              "local log = L4.Env.log_fab:create(L4.Proto.Log, 'tag', 'blue')\n"
+              "local ll = L4.Loader.new{ mem = sub }\n"
+              "ll:startv({ log = log, caps = { ds = ds, rom = L4.Env.rom } }, 'rom/x', 'a b', 3, { HOME = '/' })\n"
+              "ll:start({ log = log, scheduler = vmm.new_sched(20, 1) }, 'rom/y', { A = 1 })");
+    assert_non_null(strstr(os_fake_trace, "arg <a b>\narg <3>\ncap ds type 2 rights 0x3\nenv HOME=/\nstart"));
+    assert_non_null(strstr(os_fake_trace, "create rom/y kmem 0 prio 30\narg <rom/y>\nenv A=1\nstart"));
+}
+
+static void test_vm_keys(void **state)
+{
+    (void)state;
+    good(HEAD "vmm.start_vm{ mem = 16, kernel = 'k', name = 'web', prio = 5, cpus = 1, ram_base = 0x100000,\n"
+              "ram_align = 28, ext_args = { '-v', '-q' }, net = l:new_channel(), net_caps = { a = l:new_channel() } }");
+    assert_string_equal(os_fake_trace,
+                        "mem 16777216 align 268435456 flags 1\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
+                        "arg <-kk>\narg <-b0x100000>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
+                        "cap net type 8 rights 0x8\ncap ram type 2 rights 0x3\nstart\n");
+}
+
+static void test_script_errors(void **state)
+{
+    (void)state;
+    bad("local x = = 3", "test.ned:1: unexpected symbol near '='");
+    bad("\nfoo.bar = 1", "test.ned:2: attempt to index a nil value (global 'foo')");
+    bad("require 'nothing'", "module 'nothing' not found");
+    bad("error({})", "table:");
+}
+
+static void test_start_errors(void **state)
+{
+    (void)state;
+    bad(HEAD "l:start({ cap = {} }, 'rom/x')", "test.ned:2: start 'x': unknown key 'cap' (known: caps,");
+    bad(HEAD "l:start({ caps = { a = 1 } }, 'rom/x')", "test.ned:2: start 'x': caps.a is a number");
+    bad(HEAD "l:start({ caps = 1 }, 'rom/x')", "test.ned:2: start 'x': caps: table is needed");
+    bad(HEAD "l:start(nil, 'rom/x')", "test.ned:2: start 'x': a table is needed");
+    bad(HEAD "l:start({}, '')", "test.ned:2: start: the command is empty");
+    bad(HEAD "l:start({}, nil)", "test.ned:2: start: the command: string is needed");
+    bad(HEAD "l:start({ log = 3 }, 'rom/x')", "test.ned:2: start 'x': log is");
+    bad(HEAD "l:start({ log = { 'a', 'b', 'c' } }, 'rom/x')", "test.ned:2: start 'x': log has only");
+    bad(HEAD "l:start({ scheduler = 3 }, 'rom/x')", "test.ned:2: start 'x': scheduler is no scheduler");
+    bad(HEAD "l:startv({}, 'rom/x', {}, 'y')", "test.ned:2: start 'x': argument 1 is a table");
+    bad(HEAD "L4.Loader.new{ foo = 1 }", "test.ned:2: L4.Loader.new: unknown key 'foo'");
+    bad(HEAD "L4.Env.user_factory:create(L4.Proto.Rm)", "test.ned:2: create(): a factory cannot create L4.Proto.Rm");
+    bad(HEAD "L4.Env.log:m('q')", "test.ned:2: rights 'q': unknown letter 'q'");
+    bad(HEAD "L4.Env.icu:svr()", "test.ned:2: svr(): L4.Env.icu is no channel");
+    bad(HEAD "L4.Env.user_factory:create(L4.Proto.Dataspace, 0)", "the size must be positive");
+    bad(HEAD "L4.Env.user_factory:create(L4.Proto.Dataspace, 4096, 0, 4097)", "no power of two");
+    bad(HEAD "vmm.new_sched(300)", "priority 300 is outside");
+    bad(HEAD "vmm.new_sched(30, 2)", "none of the processors 0x2 exists");
+    bad(HEAD "local c = l:new_channel(); c:drop(); c:m('r')", "the capability has been dropped");
+}
+
+static void test_vm_errors(void **state)
+{
+    (void)state;
+    bad(HEAD "vmm.start_vm{ kernal = 'x' }", "test.ned:2: start_vm: unknown key 'kernal' (known: bootargs, cpus,");
+    bad(HEAD "vmm.start_vm{ kernel = 3 }", "test.ned:2: start_vm: kernel must be of type string, not number");
+    bad(HEAD "vmm.start_vm{ mem = -3 }", "test.ned:2: start_vm: mem is a positive number");
+    bad(HEAD "vmm.start_vm{ fdt = { 'a', 'b' } }", "start_vm: fdt is one device tree");
+    bad(HEAD "vmm.start_vm(3)", "test.ned:2: start_vm: a table of options is needed");
+    bad(HEAD "vmm.start_vm{ ext_caps = { ram = L4.Env.log } }", "test.ned:2: start_vm: ext_caps.ram: the name is taken");
+    bad(HEAD "vmm.start_io(3)", "test.ned:2: start_io: a table of virtual buses is needed");
+    bad(HEAD "vmm.start_io({ icu = 1 })", "test.ned:2: start_io: 'icu' cannot be the name");
+}
+
+static void test_missing_program(void **state)
+{
+    lua_State *l = start();
+
+    (void)state;
+    os_fake_create_error = SK_ENOENT;
+    assert_false(run(l, HEAD "l:start({}, 'rom/nope')"));
+    assert_string_equal(err.line, "test.ned:2: cannot start 'rom/nope': there is no such thing (is 'module nope' in the "
+                                  "entry of modules.list?)");
+    lua_close(l);
+    assert_int_equal(os_fake_live, 0);
+}
+
+static void test_no_memory(void **state)
+{
+    lua_State *l = start();
+
+    (void)state;
+    os_fake_mem_error = SK_ENOMEM;
+    assert_false(run(l, HEAD "vmm.start_vm{ mem = 4096 }"));
+    assert_non_null(strstr(err.line, "cannot allocate 4194304 KiB of memory: it failed; 4096 KiB allowed"));
+    lua_close(l);
+    assert_int_equal(os_fake_live, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tutorial),      cmocka_unit_test(test_tutorial_file), cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_exit_handler),  cmocka_unit_test(test_exit_handler_error), cmocka_unit_test(test_api),
+        cmocka_unit_test(test_vm_keys),       cmocka_unit_test(test_script_errors), cmocka_unit_test(test_start_errors),
+        cmocka_unit_test(test_vm_errors),     cmocka_unit_test(test_missing_program), cmocka_unit_test(test_no_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

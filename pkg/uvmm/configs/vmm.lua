@@ -1,0 +1,138 @@
+-- SPDX-License-Identifier: MIT
+-- Starting io and virtual machines from a ned script:
+--
+--   local vmm = require "vmm"
+--   vmm.start_io({ nvme = 1 }, "rom/nvme.vbus -v")   -- one key per virtual bus
+--   vmm.start_vm({ id = 1, mem = 128, kernel = "rom/bzImage", rd = "rom/initrd", fdt = "rom/virt-pc.dtb",
+--                  bootargs = "console=hvc0", ext_caps = { qdrv = client } })
+--
+-- vmm.loader is the loader that both use. Every function refuses keys it does not know.
+local L4 = require "L4"
+
+local vmm = { loader = L4.default_loader }
+
+-- An error at the line of the script that called the public function (which is `depth` calls away).
+local function fail(depth, text, ...) error(text:format(...), depth + 2) end
+
+local vm_keys = {
+    id = "integer", mem = true, mon = true, rd = "string", fdt = true, bootargs = "string", kernel = "string",
+    log = true, ext_caps = "table", ext_args = "table", net = true, net_caps = "table", ram_base = "integer",
+    ram_align = "integer", prio = "integer", cpus = "integer", scheduler = true, name = "string",
+}
+
+local function check_options(options)
+    if type(options) ~= "table" then fail(2, "start_vm: a table of options is needed, not a %s", type(options)) end
+    for key, value in pairs(options) do
+        local wanted = vm_keys[key]
+        if not wanted then
+            local known = {}
+            for k in pairs(vm_keys) do known[#known + 1] = k end
+            table.sort(known)
+            fail(2, "start_vm: unknown key '%s' (known: %s)", tostring(key), table.concat(known, ", "))
+        end
+        if wanted ~= true and math.type(value) ~= wanted and type(value) ~= wanted then
+            fail(2, "start_vm: %s must be of type %s, not %s", key, wanted, type(value))
+        end
+    end
+end
+
+-- A scheduler proxy for priorities from prio to prio + 10 on the processors of the mask; nil without either.
+function vmm.new_sched(prio, cpus)
+    if not prio and not cpus then return nil end
+    prio = prio or 0
+    return L4.Env.user_factory:create(L4.Proto.Scheduler, math.min(prio + 10, 255), prio, cpus)
+end
+
+-- Puts a scheduler made from prio and cpus into the options of a start call.
+function vmm.set_sched(options, prio, cpus)
+    local sched = vmm.new_sched(prio, cpus)
+    if sched then options.scheduler = sched end
+    return options
+end
+
+-- start_io({ bus = 1, ... }, "config files and options"): starts io, which serves one virtual bus per key. Each value
+-- becomes the client's capability. rom/<bus>.vbus is read besides the files given.
+function vmm.start_io(busses, options, io_options)
+    if type(busses) ~= "table" then fail(1, "start_io: a table of virtual buses is needed, not a %s", type(busses)) end
+    if type(options or "") ~= "string" then fail(1, "start_io: the options are one string, not a %s", type(options)) end
+    local caps = { sigma0 = L4.cast(L4.Proto.Factory, L4.Env.sigma0):create(L4.Proto.Sigma0), icu = L4.Env.icu,
+                   iommu = L4.Env.iommu, ioport = L4.Env.ioport }
+    local names = {}
+    for name in pairs(busses) do
+        if type(name) ~= "string" or caps[name] then
+            fail(1, "start_io: '%s' cannot be the name of a virtual bus", tostring(name))
+        end
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    local command = "rom/io " .. (options or "")
+    for _, name in ipairs(names) do
+        if type(busses[name]) ~= "userdata" then busses[name] = vmm.loader:new_channel() end
+        caps[name] = busses[name]:svr()
+        command = command .. " rom/" .. name .. ".vbus"
+    end
+    local start = { caps = caps, log = { "io", "red" } }
+    for key, value in pairs(io_options or {}) do start[key] = value end
+    return vmm.loader:start(start, command)
+end
+
+-- The guest's RAM: a capability as it is, or so many MiB of contiguous memory.
+local function guest_ram(options)
+    local mem = options.mem or 16
+    if type(mem) == "userdata" then return mem end
+    if math.type(mem) ~= "integer" or mem <= 0 then
+        fail(2, "start_vm: mem is a positive number of MiB or a memory capability")
+    end
+    local flags = L4.Mem_alloc_flags
+    local kind = flags.Continuous | flags.Pinned | flags.Super_pages
+    return L4.Env.user_factory:create(L4.Proto.Dataspace, mem << 20, kind, options.ram_align or 21):m("rw")
+end
+
+local function device_tree(fdt)
+    if type(fdt) == "table" then
+        if #fdt ~= 1 then fail(2, "start_vm: fdt is one device tree; this table has %d", #fdt) end
+        fdt = fdt[1]
+    end
+    if fdt ~= nil and type(fdt) ~= "string" then fail(2, "start_vm: fdt must be a string, not a %s", type(fdt)) end
+    return fdt
+end
+
+local function merge(caps, more, what)
+    for name, cap in pairs(more or {}) do
+        if caps[name] then fail(2, "start_vm: %s.%s: the name is taken", what, tostring(name)) end
+        caps[name] = cap
+    end
+end
+
+-- Each option is one argument, so that the guest's command line keeps its blanks.
+local function arguments(options)
+    local args = {}
+    local function add(letter, value)
+        if value then args[#args + 1] = "-" .. letter .. value end
+    end
+    add("d", device_tree(options.fdt))
+    add("c", options.bootargs)
+    add("r", options.rd)
+    add("k", options.kernel)
+    add("b", options.ram_base and ("0x%x"):format(options.ram_base))
+    for _, arg in ipairs(options.ext_args or {}) do args[#args + 1] = arg end
+    return args
+end
+
+-- Starts a virtual machine; returns its task (:wait(), :exit_handler(fn), :kill()).
+function vmm.start_vm(options)
+    check_options(options)
+    local name = options.name or "vm" .. (options.id or "")
+    local args = arguments(options)
+    local caps = { ram = guest_ram(options) }
+    if options.net and type(options.net) ~= "userdata" then fail(1, "start_vm: net must be a capability") end
+    caps.net = options.net
+    merge(caps, options.net_caps, "net_caps")
+    merge(caps, options.ext_caps, "ext_caps")
+    if options.mon then print(name .. ": there is no monitor; the option mon has no effect") end
+    local start = { caps = caps, log = options.log or { name, "w" }, scheduler = options.scheduler }
+    if not options.scheduler then vmm.set_sched(start, options.prio, options.cpus) end
+    return vmm.loader:startv(start, "rom/uvmm", table.unpack(args))
+end
+
+return vmm
