@@ -162,14 +162,14 @@ end
 -- A capability has one type; casts are there for scripts that spell it out.
 function L4.cast(_, cap) return cap end
 
--- Scheduler proxies: the priorities and processors that a program may use ---------------------------------------------
+-- Scheduler proxies: the priorities (0: the loader's default) and processors that a program may use ---------------------------------------------
 local Scheduler = {}
 Scheduler.__index = Scheduler
 function L4.Scheduler(max_prio, base_prio, cpus)
     check_type("scheduler: highest priority", max_prio, "integer")
     check_type("scheduler: base priority", base_prio or 0, "integer")
     check_type("scheduler: processors", cpus or 1, "integer")
-    if max_prio < 1 or max_prio > 255 then fail("scheduler: priority %d is outside 1..255", max_prio) end
+    if max_prio < 0 or max_prio > 255 then fail("scheduler: priority %d is outside 0..255", max_prio) end
     local present = (1 << select(2, os.version())) - 1
     if cpus and cpus & present == 0 then
         fail("scheduler: none of the processors 0x%x exists (there are 0x%x)", cpus, present)

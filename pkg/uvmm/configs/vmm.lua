@@ -36,11 +36,10 @@ local function check_options(options)
     end
 end
 
--- A scheduler proxy for priorities from prio to prio + 10 on the processors of the mask; nil without either.
+-- A scheduler proxy for priorities up to prio + 10 on the processors of the mask; nil without either.
 function vmm.new_sched(prio, cpus)
     if not prio and not cpus then return nil end
-    prio = prio or 0
-    return L4.Env.user_factory:create(L4.Proto.Scheduler, math.min(prio + 10, 255), prio, cpus)
+    return L4.Env.user_factory:create(L4.Proto.Scheduler, prio and math.min(prio + 10, 255) or 0, prio or 0, cpus)
 end
 
 -- Puts a scheduler made from prio and cpus into the options of a start call.
