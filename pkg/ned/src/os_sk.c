@@ -23,9 +23,18 @@ bool os_env_at(unsigned i, const char **name, cap_t *cap)
     return true;
 }
 
-const char *os_strerror(int64_t err) { return sk_strerror(err); }
-const char *os_version(void) { return sys_kinfo()->version; }
-unsigned os_cpus(void) { return sys_kinfo()->cpus; }
+const char *os_strerror(int64_t err)
+{
+    return sk_strerror(err);
+}
+const char *os_version(void)
+{
+    return sys_kinfo()->version;
+}
+unsigned os_cpus(void)
+{
+    return sys_kinfo()->cpus;
+}
 
 int64_t os_cap_info(cap_t cap, unsigned *type, uint32_t *rights)
 {
@@ -39,9 +48,18 @@ int64_t os_cap_info(cap_t cap, unsigned *type, uint32_t *rights)
     return SK_OK;
 }
 
-int64_t os_cap_copy(cap_t cap, uint32_t rights) { return sys_cap_copy(cap, rights); }
-void os_cap_drop(cap_t cap) { sys_cap_drop(cap); }
-int64_t os_gate_create(void) { return sys_gate_create(CAP_QUOTA); }
+int64_t os_cap_copy(cap_t cap, uint32_t rights)
+{
+    return sys_cap_copy(cap, rights);
+}
+void os_cap_drop(cap_t cap)
+{
+    sys_cap_drop(cap);
+}
+int64_t os_gate_create(void)
+{
+    return sys_gate_create(CAP_QUOTA);
+}
 
 /* Sends m, whose reply brings one capability behind `skip` words. */
 static int64_t call_for_cap(struct msg *m, cap_t gate, unsigned skip)
@@ -140,8 +158,14 @@ static int64_t program_str(cap_t program, uint32_t op, const char *text)
     return call_for_status(&m, program);
 }
 
-int64_t os_program_arg(cap_t program, const char *arg) { return program_str(program, PROG_ARG, arg); }
-int64_t os_program_env(cap_t program, const char *assignment) { return program_str(program, PROG_ENV, assignment); }
+int64_t os_program_arg(cap_t program, const char *arg)
+{
+    return program_str(program, PROG_ARG, arg);
+}
+int64_t os_program_env(cap_t program, const char *assignment)
+{
+    return program_str(program, PROG_ENV, assignment);
+}
 
 int64_t os_program_cap(cap_t program, const char *name, cap_t cap, uint32_t rights)
 {
@@ -161,8 +185,14 @@ static int64_t program_op(cap_t program, uint32_t op)
     return call_for_status(&m, program);
 }
 
-int64_t os_program_start(cap_t program) { return program_op(program, PROG_START); }
-int64_t os_program_kill(cap_t program) { return program_op(program, PROG_KILL); }
+int64_t os_program_start(cap_t program)
+{
+    return program_op(program, PROG_START);
+}
+int64_t os_program_kill(cap_t program)
+{
+    return program_op(program, PROG_KILL);
+}
 
 int64_t os_program_status(cap_t program, struct os_program_status *status)
 {
@@ -233,4 +263,7 @@ void os_watch_end(struct os_watch *watch)
     free(watch);
 }
 
-void os_event(void) { (void)server_poll(DEADLINE_NEVER); }
+void os_event(void)
+{
+    (void)server_poll(DEADLINE_NEVER);
+}

@@ -35,7 +35,7 @@ static int prim_env(lua_State *l)
 static int prim_info(lua_State *l)
 {
     static const char *const names[OBJ_TYPE_COUNT] = {
-        "none", "quota", "memory", "task",    "guest", "dma",    "thread",  "vcpu",
+        "none", "quota",  "memory", "task",   "guest",  "dma",     "thread",  "vcpu",
         "gate", "signal", "irqctl", "dmactl", "ioport", "console", "machine",
     };
     unsigned type;
@@ -59,7 +59,10 @@ static int prim_copy(lua_State *l)
     return ned_cap_result(l, os_cap_copy(c->cap, rights), (uint32_t)luaL_optinteger(l, 3, RIGHT_ALL));
 }
 
-static int prim_gate(lua_State *l) { return ned_cap_result(l, os_gate_create(), RIGHT_CALL); }
+static int prim_gate(lua_State *l)
+{
+    return ned_cap_result(l, os_gate_create(), RIGHT_CALL);
+}
 
 static int prim_mem_alloc(lua_State *l)
 {
@@ -105,8 +108,8 @@ static int prim_create(lua_State *l)
     uint64_t kmem = (uint64_t)luaL_checkinteger(l, 3);
     unsigned priority = (unsigned)luaL_checkinteger(l, 4);
 
-    return ned_cap_result(
-        l, os_program_create(loader->cap, luaL_checkstring(l, 2), kmem, priority, log->cap, mem->cap), RIGHT_ALL);
+    return ned_cap_result(l, os_program_create(loader->cap, luaL_checkstring(l, 2), kmem, priority, log->cap, mem->cap),
+                          RIGHT_ALL);
 }
 
 static int prim_arg(lua_State *l)
@@ -127,8 +130,14 @@ static int prim_give(lua_State *l)
     return status_result(l, os_program_cap(program->cap, luaL_checkstring(l, 2), cap->cap, cap->pass));
 }
 
-static int prim_start(lua_State *l) { return status_result(l, os_program_start(ned_cap_check(l, 1)->cap)); }
-static int prim_kill(lua_State *l) { return status_result(l, os_program_kill(ned_cap_check(l, 1)->cap)); }
+static int prim_start(lua_State *l)
+{
+    return status_result(l, os_program_start(ned_cap_check(l, 1)->cap));
+}
+static int prim_kill(lua_State *l)
+{
+    return status_result(l, os_program_kill(ned_cap_check(l, 1)->cap));
+}
 
 /* status(program): state name, exit code, reason */
 static int prim_status(lua_State *l)
@@ -169,13 +178,26 @@ static int prim_version(lua_State *l)
 void ned_os_push(lua_State *l)
 {
     static const luaL_Reg functions[] = {
-        {"env", prim_env},           {"info", prim_info},         {"copy", prim_copy},
-        {"gate", prim_gate},         {"mem_alloc", prim_mem_alloc}, {"mem_sub", prim_mem_sub},
-        {"mem_stat", prim_mem_stat}, {"log", prim_log},           {"create", prim_create},
-        {"arg", prim_arg},           {"setenv", prim_setenv},     {"give", prim_give},
-        {"start", prim_start},       {"kill", prim_kill},         {"status", prim_status},
-        {"drop", prim_drop},         {"version", prim_version},   {"wait", ned_watch_wait},
-        {"on_exit", ned_watch_on_exit}, {NULL, NULL},
+        {"env", prim_env},
+        {"info", prim_info},
+        {"copy", prim_copy},
+        {"gate", prim_gate},
+        {"mem_alloc", prim_mem_alloc},
+        {"mem_sub", prim_mem_sub},
+        {"mem_stat", prim_mem_stat},
+        {"log", prim_log},
+        {"create", prim_create},
+        {"arg", prim_arg},
+        {"setenv", prim_setenv},
+        {"give", prim_give},
+        {"start", prim_start},
+        {"kill", prim_kill},
+        {"status", prim_status},
+        {"drop", prim_drop},
+        {"version", prim_version},
+        {"wait", ned_watch_wait},
+        {"on_exit", ned_watch_on_exit},
+        {NULL, NULL},
     };
 
     luaL_newlib(l, functions);

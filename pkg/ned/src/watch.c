@@ -17,9 +17,15 @@ struct handler {
 
 static unsigned pending;
 
-unsigned ned_watch_pending(void) { return pending; }
+unsigned ned_watch_pending(void)
+{
+    return pending;
+}
 
-static void set_flag(void *ctx) { *(bool *)ctx = true; }
+static void set_flag(void *ctx)
+{
+    *(bool *)ctx = true;
+}
 
 /* wait(program): state is no longer "running"; returns nothing, or nil and the reason. */
 int ned_watch_wait(lua_State *l)

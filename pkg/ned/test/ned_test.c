@@ -57,15 +57,15 @@ static void bad(const char *text, const char *message)
 
 #define HEAD "local L4 = require 'L4'; local l = L4.default_loader; local vmm = require 'vmm'\n"
 
-static const char tutorial[] = HEAD
-    "local nvmecl = l:new_channel();\n"
-    "local io_busses = { nvme = 1, }\n"
-    "vmm.start_io(io_busses, 'rom/nvme.vbus -v');\n"
-    "l:start({ caps = { vbus = io_busses.nvme, cl1 = nvmecl:svr() }, log = { 'nvme', 'g' }, },\n"
-    "  'rom/nvme-drv' .. ' -v' .. ' --client cl1');\n"
-    "vmm.start_vm({ id = 1, mem = 128, mon = false, rd = 'rom/rd', fdt = 'rom/virt-pc.dtb',\n"
-    "  bootargs = 'console=hvc0 rdinit=/bin/sh', kernel = 'rom/bzImage', log = L4.Env.log,\n"
-    "  ext_caps = { qdrv = nvmecl, },\n\n});\n";
+static const char tutorial[] =
+    HEAD "local nvmecl = l:new_channel();\n"
+         "local io_busses = { nvme = 1, }\n"
+         "vmm.start_io(io_busses, 'rom/nvme.vbus -v');\n"
+         "l:start({ caps = { vbus = io_busses.nvme, cl1 = nvmecl:svr() }, log = { 'nvme', 'g' }, },\n"
+         "  'rom/nvme-drv' .. ' -v' .. ' --client cl1');\n"
+         "vmm.start_vm({ id = 1, mem = 128, mon = false, rd = 'rom/rd', fdt = 'rom/virt-pc.dtb',\n"
+         "  bootargs = 'console=hvc0 rdinit=/bin/sh', kernel = 'rom/bzImage', log = L4.Env.log,\n"
+         "  ext_caps = { qdrv = nvmecl, },\n\n});\n";
 
 static const char tutorial_trace[] =
     "log io red\n"
@@ -145,10 +145,11 @@ static void test_vm_keys(void **state)
     (void)state;
     good(HEAD "vmm.start_vm{ mem = 16, kernel = 'k', name = 'web', prio = 5, cpus = 1, ram_base = 0x100000,\n"
               "ram_align = 28, ext_args = { '-v', '-q' }, net = l:new_channel(), net_caps = { a = l:new_channel() } }");
-    assert_string_equal(os_fake_trace,
-                        "mem 16777216 align 268435456 flags 1\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
-                        "arg <-kk>\narg <-b0x100000>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
-                        "cap net type 8 rights 0x8\ncap ram type 2 rights 0x3\nstart\n");
+    assert_string_equal(
+        os_fake_trace,
+        "mem 16777216 align 268435456 flags 1\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
+        "arg <-kk>\narg <-b0x100000>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
+        "cap net type 8 rights 0x8\ncap ram type 2 rights 0x3\nstart\n");
 }
 
 static void test_script_errors(void **state)
@@ -192,7 +193,8 @@ static void test_vm_errors(void **state)
     bad(HEAD "vmm.start_vm{ mem = -3 }", "test.ned:2: start_vm: mem is a positive number");
     bad(HEAD "vmm.start_vm{ fdt = { 'a', 'b' } }", "start_vm: fdt is one device tree");
     bad(HEAD "vmm.start_vm(3)", "test.ned:2: start_vm: a table of options is needed");
-    bad(HEAD "vmm.start_vm{ ext_caps = { ram = L4.Env.log } }", "test.ned:2: start_vm: ext_caps.ram: the name is taken");
+    bad(HEAD "vmm.start_vm{ ext_caps = { ram = L4.Env.log } }",
+        "test.ned:2: start_vm: ext_caps.ram: the name is taken");
     bad(HEAD "vmm.start_io(3)", "test.ned:2: start_io: a table of virtual buses is needed");
     bad(HEAD "vmm.start_io({ icu = 1 })", "test.ned:2: start_io: 'icu' cannot be the name");
 }
@@ -204,8 +206,9 @@ static void test_missing_program(void **state)
     (void)state;
     os_fake_create_error = SK_ENOENT;
     assert_false(run(l, HEAD "l:start({}, 'rom/nope')"));
-    assert_string_equal(err.line, "test.ned:2: cannot start 'rom/nope': there is no such thing (is 'module nope' in the "
-                                  "entry of modules.list?)");
+    assert_string_equal(err.line,
+                        "test.ned:2: cannot start 'rom/nope': there is no such thing (is 'module nope' in the "
+                        "entry of modules.list?)");
     lua_close(l);
     assert_int_equal(os_fake_live, 0);
 }
@@ -226,9 +229,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tutorial),      cmocka_unit_test(test_wait),
-        cmocka_unit_test(test_exit_handler),  cmocka_unit_test(test_exit_handler_error), cmocka_unit_test(test_api),
-        cmocka_unit_test(test_vm_keys),       cmocka_unit_test(test_script_errors), cmocka_unit_test(test_start_errors),
-        cmocka_unit_test(test_vm_errors),     cmocka_unit_test(test_missing_program), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_exit_handler),  cmocka_unit_test(test_exit_handler_error),
+        cmocka_unit_test(test_api),           cmocka_unit_test(test_vm_keys),
+        cmocka_unit_test(test_script_errors), cmocka_unit_test(test_start_errors),
+        cmocka_unit_test(test_vm_errors),     cmocka_unit_test(test_missing_program),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

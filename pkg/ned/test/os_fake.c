@@ -24,8 +24,8 @@ static cap_t next_cap = 100;
 static const struct {
     const char *name;
     unsigned type;
-} environment[] = {{"log", OBJ_GATE},     {"rom", OBJ_GATE},     {"mem", OBJ_GATE},       {"loader", OBJ_GATE},
-                   {"icu", OBJ_IRQCTL},   {"iommu", OBJ_DMACTL}, {"ioport", OBJ_IOPORT}, {"sigma0", OBJ_MEMORY}};
+} environment[] = {{"log", OBJ_GATE},   {"rom", OBJ_GATE},     {"mem", OBJ_GATE},      {"loader", OBJ_GATE},
+                   {"icu", OBJ_IRQCTL}, {"iommu", OBJ_DMACTL}, {"ioport", OBJ_IOPORT}, {"sigma0", OBJ_MEMORY}};
 
 struct os_watch {
     void (*fn)(void *ctx);
@@ -81,9 +81,18 @@ bool os_env_at(unsigned i, const char **name, cap_t *cap)
     return true;
 }
 
-const char *os_strerror(int64_t err) { return err == SK_ENOENT ? "there is no such thing" : "it failed"; }
-const char *os_version(void) { return "Skerry test"; }
-unsigned os_cpus(void) { return 1; }
+const char *os_strerror(int64_t err)
+{
+    return err == SK_ENOENT ? "there is no such thing" : "it failed";
+}
+const char *os_version(void)
+{
+    return "Skerry test";
+}
+unsigned os_cpus(void)
+{
+    return 1;
+}
 
 int64_t os_cap_info(cap_t cap, unsigned *type, uint32_t *rights)
 {
@@ -109,7 +118,10 @@ void os_cap_drop(cap_t cap)
     os_fake_live--;
 }
 
-int64_t os_gate_create(void) { return new_object(OBJ_GATE, RIGHT_ALL); }
+int64_t os_gate_create(void)
+{
+    return new_object(OBJ_GATE, RIGHT_ALL);
+}
 
 int64_t os_mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
 {
@@ -213,7 +225,10 @@ struct os_watch *os_watch_begin(cap_t program, void (*fn)(void *ctx), void *ctx,
     return NULL;
 }
 
-void os_watch_end(struct os_watch *watch) { watch->fn = NULL; }
+void os_watch_end(struct os_watch *watch)
+{
+    watch->fn = NULL;
+}
 
 /* The one event there is: all programs end. */
 void os_event(void)
