@@ -127,7 +127,7 @@ $(O)/obj/kernel/%.S.o: $(SRC)/%.S $(O)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(KERNEL_CFLAGS) $(dep-flags) -c -o $@ $<
 
 # --- modules ----------------------------------------------------------------------------------------
-include $(sort $(wildcard $(SRC)/kernel/rules.mk $(SRC)/lib/*/rules.mk $(SRC)/pkg/*/rules.mk $(SRC)/tests/*/rules.mk \
+include $(sort $(wildcard $(SRC)/kernel/rules.mk $(SRC)/lib/*/rules.mk $(SRC)/pkg/*/rules.mk $(SRC)/pkg/*/test/*/rules.mk $(SRC)/tests/*/rules.mk \
           $(SRC)/tests/rules.mk $(SRC)/tools/*/rules.mk))
 
 include $(SRC)/mk/boot.mk

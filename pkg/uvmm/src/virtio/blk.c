@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: MIT
+/* The virtio block device [virtio-1.2 5.2] as a front-end of a block server (proto/blk.h): the server works on the queues in guest
+ * memory; this file only carries registers, features and configuration across, and connects the signals:
+ *
+ *     guest's notification --(kernel doorbell)--> kick signal --> server
+ *     server --> call signal --> this thread --> MSI-X or INTx
+ *     server --> state signal --> this thread: configuration changed, device broken
+ *
+ * Start of the VM: the server may not be there yet, or may still look for its disk. The probe waits for it, says so after
+ * WAIT_SAY_NS, and after WAIT_NS the VM starts without the disk. A disk that does not exist is known at once.
+ *
+ * A server that ends: the device gets DEVICE_NEEDS_RESET. When its driver resets it, the session is opened again, should there
+ * be a new server behind the gate. */
+
+#include "../device.h"
+#include "../gmem.h"
+#include "../log.h"
+#include "virtio.h"
+#include <libfdt.h>
+#include <proto/blk.h>
+#include <sk/env.h>
+#include <sk/msg.h>
+#include <sk/server.h>
+#include <sk/sys.h>
+#include <stdlib.h>
+#include <string.h>
+#include <util/bits.h>
+#include <virtio/blk.h>
+
+#define SECOND_NS   1000000000ull
+#define WAIT_SAY_NS (4 * SECOND_NS)
+#define WAIT_NS     (40 * SECOND_NS)
+#define CALL_NS     (10 * SECOND_NS) /* until a running server takes a call */
+#define CLASS_STORAGE_SCSI 0x010000u
+#define CONFIG_LONGEST 96u /* more than any version of struct virtio_blk_config has */
+#define CONFIG_WRITEBACK ((unsigned)offsetof(struct virtio_blk_config, writeback))
+#define CONFIG_NUM_QUEUES ((unsigned)offsetof(struct virtio_blk_config, num_queues))
+#define PACKED_BASE 0x80008000u /* both indices 0, both wrap counters 1 */
+
+/* The device type's own bits, and those of the transport that work through a proxy: the ring formats are the server's business.
+ * NOTIFICATION_DATA would be lost in a doorbell, ACCESS_PLATFORM and RING_RESET are not implemented. */
+#define FEATURES_PASSED                                                                                                \
+    (FIELD(23, 0) | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
+
+struct blk_queue {
+    struct blk *blk;
+    cap_t kick;                /* ours; the server binds it */
+    struct server_source call; /* ours; the server raises it */
+};
+
+struct blk {
+    struct virtio_dev dev;
+    const char *name, *cap_name;
+    cap_t gate;
+    bool open; /* the server knows our memory */
+    bool lost; /* the server's end has been reported */
+    unsigned queue_count, config_size;
+    uint16_t queue_size;
+    uint64_t features;
+    uint8_t config[VIRTIO_CONFIG_MAX];
+    struct server_source state;
+    struct blk_queue queue[VIRTIO_QUEUES_MAX];
+};
+
+/* --- calls to the server --- */
+
+static bool means_lost(int64_t err)
+{
+    return err == SK_EGONE || err == SK_ECAP || err == SK_ETIMEDOUT;
+}
+
+static void server_lost(struct blk *b, int64_t err)
+{
+    b->open = false;
+    if (!b->lost) {
+        b->lost = true;
+        log_error(LOG_VIRTIO, "%s: the block server behind '%s' does not answer any more (%s): the disk is gone until the "
+                  "server is started again and the guest's driver resets the device", b->name, b->cap_name, sk_strerror(err));
+    }
+    virtio_broken(&b->dev);
+}
+
+static int64_t blk_call(struct blk *b, struct msg *m)
+{
+    int64_t err = msg_call(m, b->gate, sys_now_ns() + CALL_NS);
+
+    if (means_lost(err)) {
+        server_lost(b, err);
+    }
+    return err;
+}
+
+/* For replies without content. */
+static int64_t blk_call_plain(struct blk *b, struct msg *m)
+{
+    int64_t err = blk_call(b, m);
+
+    return err < 0 ? err : msg_end(m);
+}
+
+static int64_t blk_config_read(struct blk *b, uint8_t *buf, unsigned size)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_GET_CONFIG);
+    msg_put(&m, 0);
+    msg_put(&m, size);
+    int64_t err = blk_call(b, &m);
+    if (err < 0) {
+        return err;
+    }
+    size_t got = msg_get_bytes(&m, buf, size);
+    (void)msg_get(&m); // generation: the transport makes its own, as it keeps a copy
+    err = msg_end(&m);
+    return err < 0 ? err : got == size ? SK_OK : SK_EMSG;
+}
+
+/* Queues beyond ours are not shown. */
+static void blk_config_clamp(struct blk *b, uint8_t *config)
+{
+    uint16_t queues;
+
+    if (b->config_size >= CONFIG_NUM_QUEUES + sizeof(queues)) {
+        memcpy(&queues, config + CONFIG_NUM_QUEUES, sizeof(queues));
+        queues = (uint16_t)min((unsigned)queues, b->queue_count);
+        memcpy(config + CONFIG_NUM_QUEUES, &queues, sizeof(queues));
+    }
+}
+
+static int64_t blk_memory_add(struct blk *b)
+{
+    unsigned n;
+    const struct ram_region *r = ram_regions(&n);
+
+    for (unsigned i = 0; i < n; i++) {
+        struct msg m;
+
+        msg_begin(&m, BLK_ADD_MEM_REG);
+        msg_put(&m, r[i].gpa);
+        msg_put(&m, r[i].size);
+        msg_put(&m, r[i].cap_off);
+        msg_put_cap(&m, r[i].cap, RIGHT_R | RIGHT_W);
+        int64_t err = blk_call_plain(b, &m);
+        if (err < 0 && err != SK_EEXIST) { // a session opened again with the same server has it already
+            log_error(LOG_VIRTIO, "%s: sharing %llu KiB of guest memory with the block server behind '%s': %s%s", b->name,
+                      (unsigned long long)(r[i].size >> 10), b->cap_name, sk_strerror(err),
+                      err == SK_ENOMEM ? ": give its client a larger --ds-max" : "");
+            return err;
+        }
+    }
+    return SK_OK;
+}
+
+static int64_t blk_bind_state(struct blk *b, uint64_t deadline)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_BIND_READY);
+    msg_put_cap(&m, b->state.cap, RIGHT_CALL);
+    int64_t err = msg_call(&m, b->gate, deadline);
+    return err < 0 ? err : msg_end(&m);
+}
+
+/* SK_EAGAIN, SK_ENODEV, SK_EBUSY as in proto/blk.h. */
+static int64_t blk_status(struct blk *b, uint64_t deadline, uint8_t *status)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_GET_STATUS);
+    int64_t err = msg_call(&m, b->gate, deadline);
+    if (err < 0) {
+        return err;
+    }
+    *status = (uint8_t)msg_get(&m);
+    (void)msg_get(&m); // config generation
+    return msg_end(&m);
+}
+
+/* A new server: it does not know our memory, nor our state signal. */
+static int64_t blk_open(struct blk *b)
+{
+    int64_t err;
+
+    if (b->open) {
+        return SK_OK;
+    }
+    err = blk_bind_state(b, sys_now_ns() + CALL_NS);
+    if (err >= 0) {
+        err = blk_memory_add(b);
+    }
+    if (err >= 0) {
+        b->open = true;
+        b->lost = false;
+    }
+    return err;
+}
+
+/* --- events --- */
+
+static void call_event(void *ctx)
+{
+    struct blk_queue *q = ctx;
+
+    virtio_queue_interrupt(&q->blk->dev, (unsigned)(q - q->blk->queue));
+}
+
+static void config_refresh(struct blk *b)
+{
+    uint8_t config[VIRTIO_CONFIG_MAX] = {0};
+
+    if (blk_config_read(b, config, b->config_size) >= 0) {
+        blk_config_clamp(b, config);
+        virtio_config_update(&b->dev, config);
+    }
+}
+
+static void state_event(void *ctx)
+{
+    struct blk *b = ctx;
+    uint8_t status = 0;
+
+    if (!b->open) { // still in the probe, which asks by itself
+        return;
+    }
+    int64_t err = blk_status(b, sys_now_ns() + CALL_NS, &status);
+    if (means_lost(err)) {
+        server_lost(b, err);
+    } else if (err == SK_ENODEV) {
+        log_error(LOG_VIRTIO, "%s: the disk behind '%s' is gone", b->name, b->cap_name);
+        virtio_broken(&b->dev);
+    } else if (err >= 0 && (status & VIRTIO_STATUS_NEEDS_RESET)) {
+        virtio_broken(&b->dev);
+    } else if (err >= 0) {
+        config_refresh(b);
+    }
+}
+
+/* --- virtio_ops --- */
+
+static struct blk *blk_of(struct virtio_dev *d) { return container_of(d, struct blk, dev); }
+
+static int blk_features_ok(struct virtio_dev *d, uint64_t features)
+{
+    struct blk *b = blk_of(d);
+    struct msg m;
+    int64_t err = blk_open(b);
+
+    if (err >= 0) {
+        msg_begin(&m, BLK_SET_FEATURES);
+        msg_put(&m, features);
+        err = blk_call_plain(b, &m);
+    }
+    if (err < 0) {
+        log_info(LOG_VIRTIO, "%s: the block server refused the features 0x%llx: %s", b->name, (unsigned long long)features,
+                 sk_strerror(err));
+    }
+    return (int)err;
+}
+
+/* A request about queue q with up to three words; count says how many. */
+static int64_t queue_call(struct blk *b, enum blk_op op, unsigned q, const uint64_t *word, unsigned count)
+{
+    struct msg m;
+
+    msg_begin(&m, op);
+    msg_put(&m, q);
+    for (unsigned i = 0; i < count; i++) {
+        msg_put(&m, word[i]);
+    }
+    return blk_call_plain(b, &m);
+}
+
+static int64_t queue_call_cap(struct blk *b, enum blk_op op, unsigned q, cap_t cap, uint32_t rights)
+{
+    struct msg m;
+
+    msg_begin(&m, op);
+    msg_put(&m, q);
+    msg_put_cap(&m, cap, rights);
+    return blk_call_plain(b, &m);
+}
+
+static int blk_queue_start(struct virtio_dev *d, unsigned q)
+{
+    struct blk *b = blk_of(d);
+    const struct virtio_queue *vq = &d->queue[q];
+    const uint64_t num = vq->size, area[] = {vq->desc, vq->driver, vq->device}, enable = 1;
+    const uint64_t base = d->accepted & VIRTIO_F_RING_PACKED ? PACKED_BASE : 0;
+    int64_t err = queue_call(b, BLK_SET_VRING_NUM, q, &num, 1);
+
+    err = err < 0 ? err : queue_call(b, BLK_SET_VRING_ADDR, q, area, 3);
+    err = err < 0 ? err : queue_call(b, BLK_SET_VRING_BASE, q, &base, 1);
+    err = err < 0 ? err : queue_call_cap(b, BLK_SET_VRING_CALL, q, b->queue[q].call.cap, RIGHT_CALL);
+    err = err < 0 ? err : queue_call_cap(b, BLK_SET_VRING_KICK, q, b->queue[q].kick, RIGHT_BIND);
+    err = err < 0 ? err : queue_call(b, BLK_SET_VRING_ENABLE, q, &enable, 1);
+    if (err < 0) {
+        log_error(LOG_VIRTIO, "%s: starting queue %u (%u entries) at the block server: %s", b->name, q, vq->size, sk_strerror(err));
+        return (int)err;
+    }
+    virtio_doorbell_set(d, q, b->queue[q].kick);
+    return SK_OK;
+}
+
+/* Every started queue has a doorbell: not reached, but for one whose doorbell was taken away in between. */
+static void blk_notify(struct virtio_dev *d, unsigned q) { sys_signal_raise(blk_of(d)->queue[q].kick); }
+
+static void blk_reset(struct virtio_dev *d)
+{
+    struct blk *b = blk_of(d);
+    struct msg m;
+
+    if (!b->open) {
+        return;
+    }
+    msg_begin(&m, BLK_RESET);
+    int64_t err = blk_call_plain(b, &m);
+    if (err < 0) {
+        log_error(LOG_VIRTIO, "%s: resetting the device at the block server: %s", b->name, sk_strerror(err));
+    }
+}
+
+/* Only the writeback byte can be written, and only with the feature [virtio-1.2 5.2.5]. */
+static void blk_config_write(struct virtio_dev *d, unsigned off, unsigned width, uint32_t value)
+{
+    struct blk *b = blk_of(d);
+    uint8_t byte = (uint8_t)value;
+    struct msg m;
+
+    if (off != CONFIG_WRITEBACK || width != 1 || !(d->accepted & VIRTIO_BLK_F_CONFIG_WCE)) {
+        return;
+    }
+    msg_begin(&m, BLK_SET_CONFIG);
+    msg_put(&m, off);
+    msg_put_bytes(&m, &byte, 1);
+    if (blk_call_plain(b, &m) >= 0) {
+        d->config[CONFIG_WRITEBACK] = byte;
+    }
+}
+
+static const struct virtio_ops blk_ops = {
+    .features_ok = blk_features_ok,
+    .queue_start = blk_queue_start,
+    .notify = blk_notify,
+    .reset = blk_reset,
+    .config_write = blk_config_write,
+};
+
+/* --- start --- */
+
+/* Waits for a server that takes calls and has decided about the disk. SK_ETIMEDOUT: not within WAIT_NS. */
+static int64_t blk_wait_ready(struct blk *b)
+{
+    uint64_t start = sys_now_ns(), deadline = start + WAIT_SAY_NS;
+    bool bound = false;
+
+    for (;;) {
+        uint8_t status;
+        int64_t err = bound ? SK_OK : blk_bind_state(b, deadline);
+
+        if (err >= 0) {
+            bound = true;
+            err = blk_status(b, deadline, &status);
+        }
+        if (err == SK_EAGAIN && server_poll(deadline)) {
+            continue;
+        }
+        if (err != SK_EAGAIN && err != SK_ETIMEDOUT) {
+            return err;
+        }
+        if (deadline == start + WAIT_NS) {
+            return SK_ETIMEDOUT;
+        }
+        log_print(LOG_VIRTIO, LOG_WARN, "%s: waiting for %s behind '%s'", b->name, bound ? "the disk" : "the block server",
+                  b->cap_name);
+        deadline = start + WAIT_NS;
+    }
+}
+
+static int64_t blk_limits(struct blk *b)
+{
+    struct msg m;
+    int64_t err;
+
+    msg_begin(&m, BLK_GET_FEATURES);
+    err = blk_call(b, &m);
+    if (err < 0) {
+        return err;
+    }
+    b->features = msg_get(&m);
+    err = msg_end(&m);
+    if (err < 0) {
+        return err;
+    }
+    msg_begin(&m, BLK_GET_QUEUE_NUM);
+    err = blk_call(b, &m);
+    if (err < 0) {
+        return err;
+    }
+    b->queue_count = (unsigned)min(msg_get(&m), (uint64_t)VIRTIO_QUEUES_MAX);
+    b->queue_size = (uint16_t)min(msg_get(&m), (uint64_t)VIRTQ_MAX_SIZE);
+    err = msg_end(&m);
+    if (err >= 0 && (b->queue_count == 0 || b->queue_size == 0 || !(b->features & VIRTIO_F_VERSION_1))) {
+        return SK_EMSG;
+    }
+    return err;
+}
+
+/* How long the server's configuration structure is depends on its version. */
+static int64_t blk_config_init(struct blk *b)
+{
+    int64_t err = SK_ERANGE;
+
+    for (b->config_size = CONFIG_LONGEST; b->config_size >= sizeof(uint64_t); b->config_size -= 4) {
+        err = blk_config_read(b, b->config, b->config_size);
+        if (err != SK_ERANGE) {
+            break;
+        }
+    }
+    if (err >= 0) {
+        blk_config_clamp(b, b->config);
+    }
+    return err;
+}
+
+static int64_t blk_signals(struct blk *b)
+{
+    for (unsigned i = 0; i < b->queue_count; i++) {
+        struct blk_queue *q = &b->queue[i];
+        int64_t err = sys_signal_create(CAP_QUOTA);
+
+        if (err < 0) {
+            return err;
+        }
+        q->blk = b;
+        q->kick = (cap_t)err;
+        err = server_signal(&q->call, CAP_NULL, call_event, q);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return SK_OK;
+}
+
+static void blk_signals_drop(struct blk *b)
+{
+    for (unsigned i = 0; i < b->queue_count; i++) {
+        if (b->queue[i].call.cap) {
+            server_remove(&b->queue[i].call);
+        }
+        if (b->queue[i].kick) {
+            sys_cap_drop(b->queue[i].kick);
+        }
+    }
+    server_remove(&b->state);
+}
+
+static int64_t blk_device_add(struct blk *b)
+{
+    const struct virtio_info info = {
+        .name = b->name,
+        .id = VIRTIO_ID_BLOCK,
+        .class_code = CLASS_STORAGE_SCSI,
+        .features = b->features & FEATURES_PASSED,
+        .queue_count = b->queue_count,
+        .queue_size = b->queue_size,
+        .config = b->config,
+        .config_size = b->config_size,
+        .ops = &blk_ops,
+    };
+
+    return virtio_dev_add(&b->dev, &info);
+}
+
+/* Everything that makes the session and the device. On an error nothing is left but what the server keeps. */
+static int64_t blk_start(struct blk *b)
+{
+    int64_t err = server_signal(&b->state, CAP_NULL, state_event, b);
+
+    if (err < 0) {
+        return err;
+    }
+    err = blk_wait_ready(b);
+    err = err < 0 ? err : blk_limits(b);
+    err = err < 0 ? err : blk_config_init(b);
+    err = err < 0 ? err : blk_memory_add(b);
+    err = err < 0 ? err : blk_signals(b);
+    err = err < 0 ? err : blk_device_add(b);
+    if (err < 0) {
+        blk_signals_drop(b);
+        return err;
+    }
+    b->open = true;
+    return SK_OK;
+}
+
+/* Why there is no disk. The VM starts without it in any case. */
+static void blk_report(const struct blk *b, int64_t err)
+{
+    const char *why = sk_strerror(err), *remedy = "";
+
+    if (err == SK_ENODEV) {
+        why = "the block server has found no such disk";
+        remedy = ": check serial number, namespace or partition in its --device option";
+    } else if (err == SK_EBUSY) {
+        why = "another client has this disk";
+        remedy = ": give each disk to one client only";
+    } else if (err == SK_ETIMEDOUT) {
+        why = "the block server has not answered for too long";
+        remedy = ": check that it runs and has the server's side of this gate as its --client";
+    }
+    log_error(LOG_VIRTIO, "%s: no disk behind '%s': %s; the VM starts without it%s", b->name, b->cap_name, why, remedy);
+}
+
+static int blk_probe(const void *fdt, int node, const char *name)
+{
+    cap_t gate = device_node_cap(fdt, node, "skerry,cap");
+    struct blk *b;
+
+    if (!gate) {
+        return SK_ENODEV;
+    }
+    b = calloc(1, sizeof(*b));
+    if (!b) {
+        log_error(LOG_VIRTIO, "%s: no memory for the device (%zu bytes)", name, sizeof(*b));
+        return SK_ENOMEM;
+    }
+    b->name = name;
+    b->cap_name = fdt_getprop(fdt, node, "skerry,cap", NULL);
+    b->gate = gate;
+    int64_t err = blk_start(b);
+    if (err < 0) {
+        blk_report(b, err);
+        free(b);
+        return SK_ENODEV;
+    }
+    return SK_OK;
+}
+
+/* The PCI bus resets its devices. */
+const struct device_type virtio_blk_type = {.compatible = "skerry,virtio-blk", .probe = blk_probe};

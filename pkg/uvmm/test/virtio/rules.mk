@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+# Host tests of the guest's PCI bus and virtio devices.
+UVMM_VIO_SRC := $(addprefix pkg/uvmm/,src/pci/config.c src/pci/host.c src/pci/msix.c src/virtio/common.c src/virtio/transport.c \
+    src/virtio/console.c src/virtio/blk.c test/virtio/fakes.c) \
+    lib/virtio/src/vring.c lib/virtio/src/gmem.c lib/sk/src/msg.c
+UVMM_VIO_LIBS := virtio sk proto util
+
+TEST_uvmm-pci_CFLAGS := -I$(SRC)/pkg/uvmm/test/virtio/fake
+TEST_uvmm-virtio_CFLAGS := $(TEST_uvmm-pci_CFLAGS)
+TEST_uvmm-vio_CFLAGS := $(TEST_uvmm-pci_CFLAGS)
+$(call host-test,uvmm-pci,pkg/uvmm/test/virtio/pci_test.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS))
