@@ -39,9 +39,11 @@ enum sys_nr {
      * set for a signal. Events come in the order in which they became pending.
      * A call taken earlier and not replied to ends with SK_EGONE. SK_EAGAIN (a0 = 0), SK_ETIMEDOUT. */
     SYS_WAIT,
-    /* a0 tag, a1 deadline. SYS_REPLY, then SYS_WAIT. */
+    /* a0 tag, a1 deadline. SYS_REPLY, then SYS_WAIT. That the caller is gone is no error here; any other
+     * error of the reply is returned at once, and the call still waits for a reply. */
     SYS_REPLY_WAIT,
-    /* a0 tag. Replies to the call last taken. SK_EGONE (caller is gone). The server keeps nothing. */
+    /* a0 tag. Replies to the call last taken. SK_EGONE (no such call, or the caller is gone), SK_EMSG,
+     * SK_ENOMEM/SK_ESLOTS (what the caller cannot take; the call still waits for a reply). */
     SYS_REPLY,
 
     /* --- capabilities --- */

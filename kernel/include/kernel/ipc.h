@@ -39,7 +39,15 @@ static inline struct signal *signal_of(struct object *o) { return container_of(o
 
 /* Never blocks; any context with the BKL. */
 void signal_raise(struct signal *s);
+/* Takes the pending signal out of the queue: its label. */
+uint64_t signal_take(struct signal *s);
+void signal_unbind(struct signal *s);
+/* object/irq.c: unmasks a line that delivery masked; gives line or MSI back. Harmless without one. */
+void signal_irq_unmask(struct signal *s);
+void signal_irq_release(struct signal *s);
 
+/* The deadline of t's call (not yet taken) or wait has passed. */
+void ipc_timeout(struct thread *t);
 /* Ends every part that t plays in calls, as caller and as server; for stop, exit, fault, destruction. */
 void ipc_abort(struct thread *t);
 /* Unbinds t's gates (queued callers end with SK_EGONE) and signals. */

@@ -51,6 +51,15 @@ static inline struct space *space_of(struct object *o) { return container_of(o, 
 /* A memory object without parent, for boot. NULL: no quota left. */
 must_check struct memory *memory_create_root(struct quota *q, paddr_t base, uint64_t size, uint32_t flags);
 
+/* SK_EBUSY while the object or a descendant is mapped in an identity DMA space. */
+must_check int memory_check_revocable(const struct memory *m);
+
+/* Bookkeeping of space.c; the last mapping may have kept the object alive. */
+void memory_mapping_added(struct memory *m, struct mapping *map);
+void memory_mapping_removed(struct memory *m, struct mapping *map);
+
+/* cap(TASK|GUEST|DMA:CTRL) of the thread's task. SK_ECAP, SK_ETYPE, SK_ERIGHTS. */
+must_check int space_lookup(struct thread *t, uint64_t cap, struct space **out);
 /* Maps a page that the kernel owns into a space; m is embedded in the owner and unmapped. rights: RIGHT_R, RIGHT_W.
  * SK_ERANGE, SK_EEXIST, SK_EINVAL (not aligned), SK_ENOMEM. */
 must_check int space_map_page(struct space *s, struct mapping *m, uint64_t va, void *page, uint32_t rights);

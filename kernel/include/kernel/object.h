@@ -7,8 +7,9 @@
  *         when refs is 0.
  *   state ALIVE -> DYING (object_kill: queued) -> DEAD (object_reap: every slot that named it is empty and ops->destroy
  *         has cut all its relations). Users that hold a reference check object_alive() before they act on it.
- * object_kill never does the work itself: chains of objects of any length die without recursion. core_next() reaps
- * before anything returns to user mode, so user code never sees a half-dead object.
+ * object_kill and object_put only queue: chains of objects of any length die without recursion. core_next() reaps before
+ * anything returns to user mode, so user code never sees a half-dead object, and a system call can go on using
+ * the objects that it looked up.
  * BKL guards all fields. */
 #pragma once
 
@@ -38,17 +39,19 @@ struct object {
     const struct object_ops *ops;
     struct quota *quota;    /* who pays; NULL only for the root quota */
     uint64_t id;            /* unique, never reused */
-    struct list quota_node; /* in quota->objects; while queued for reaping: in the queue of dying objects */
+    struct list quota_node; /* in quota->objects; while queued: in the queue of dying or of unreferenced objects */
     struct list slots;      /* every struct cap_slot that names the object */
     uint32_t caps, call_caps, refs;
     uint8_t type; /* enum obj_type */
     uint8_t state; /* enum object_state */
 };
 
-/* Initialises a zeroed object with refs = 1 and enters it in quota's list. */
+/* Initialises a zeroed object with refs = 1 and enters it in quota's list; it keeps a reference to quota. */
 void object_init(struct object *o, const struct object_ops *ops, enum obj_type type, struct quota *quota);
+/* Takes an object back that was initialised but never got a capability; the caller frees its memory. */
+void object_discard(struct object *o);
 void object_kill(struct object *o);
-/* Destroys what was killed. Called by core_next() and at the end of core_init(). */
+/* Destroys what was killed and frees what is unused. Called by core_next(). */
 void object_reap(void);
 static inline bool object_alive(const struct object *o) { return o->state == OBJECT_ALIVE; }
 static inline void object_get(struct object *o) { o->refs++; }

@@ -15,8 +15,7 @@
 
 struct quota {
     struct object obj;
-    struct quota *parent; /* NULL: root */
-    uint64_t limit, used; /* bytes, multiples of PAGE_SIZE */
+    uint64_t limit, used; /* bytes, multiples of PAGE_SIZE; the parent is obj.quota, NULL for the root */
     struct list objects;  /* objects paid by this quota */
     struct list partial[QUOTA_CLASSES]; /* slab pages with free room */
     uint8_t max_priority;
@@ -26,6 +25,8 @@ static inline struct quota *quota_of(struct object *o) { return container_of(o, 
 
 /* The one quota without parent, of all the pool. Called once. */
 struct quota *quota_create_root(uint64_t bytes, uint8_t max_priority);
+/* NULL before it was created. */
+struct quota *quota_root(void);
 /* A zeroed block of at most PAGE_SIZE bytes, 16-byte aligned (blocks over 1008 bytes may take a whole page). NULL: the
  * quota is used up. */
 must_check void *quota_alloc(struct quota *q, size_t size);

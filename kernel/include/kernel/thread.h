@@ -94,6 +94,8 @@ static inline bool thread_is_runnable(const struct thread *t)
 void thread_complete(struct thread *t, int64_t rax, uint64_t rdx);
 /* The same, rdx is kept. */
 void thread_complete_error(struct thread *t, int64_t rax);
+/* A fault of the current thread t: to its handler, or it ends. */
+void thread_fault(struct thread *t, uint64_t vector, uint64_t error, uint64_t address);
 /* e has become pending for t: queues it, and wakes t if it waits (or ends its guest run: vcpu_thread_event()). */
 void thread_event_add(struct thread *t, struct event *e);
 /* If the first pending event is a signal, takes it and returns its label. */
@@ -110,5 +112,7 @@ void sched_remove(struct thread *t);
 /* Behind its equals, with a new slice. */
 void sched_yield(struct thread *t);
 void sched_set_priority(struct thread *t, uint8_t priority);
-/* t dies: the processor must not keep it. */
+/* Includes what a running thread has used since it was chosen. */
+uint64_t sched_cpu_time_ns(const struct thread *t);
+/* t leaves the run queue, if it is there, and the processor keeps nothing of it: it dies or gets new registers. */
 void sched_forget(struct thread *t);
