@@ -7,9 +7,9 @@
  * vcpu's page holds the x86 reset state in all groups. The VMM can never make the kernel enter a guest
  * with interrupts, NMIs, or host state unprotected: only guest state is in this page.
  *
- * Every return of SYS_VCPU_RUN but SK_EBUSY fills `exit` and BASE: VCPU_SIGNAL and VCPU_EVENT with reason NONE. An event
- * that `inject` held and that the guest has not taken yet is then in exit.idt_vectoring: the VMM puts it into
- * `inject` again, or back into its interrupt controller. SK_EINVAL leaves `dirty`, `inject` and the guest as they were.
+ * VCPU_EXIT, VCPU_SIGNAL and VCPU_EVENT fill `exit` and BASE, the latter two with reason NONE. An event that `inject` held
+ * and that the guest has not taken is then in exit.idt_vectoring: the VMM puts it into `inject` again, or back into
+ * its interrupt controller. SK_EINVAL fills `exit` only; `dirty`, `run` and the guest stay as they were.
  */
 #pragma once
 

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+/* AMD SVM: detection, intercepts, and the surroundings of the world switch. See svm.h for the map of the files.
+ *
+ * Intercepted is what belongs to the host (interrupts, SMI, machine checks, cache invalidation, SVM's instructions) and what
+ * the VMM emulates (I/O, CPUID, HLT, most MSRs, CR8, XSETBV). CR0, CR3, CR4, INVLPG, exceptions, RDTSC and task switches
+ * are the guest's own business under nested paging.
+ *
+ * TLB: each vcpu has an address space identifier of its own. A new one is taken when the processor's have all been used
+ * up (then everything is flushed once) and, on processors that cannot flush by ASID, when translations were
+ * removed from the guest: an unused ASID has no cached translations. No other entry flushes. [APM-2 15.16] */
+
+#include "svm.h"
+#include "cpu.h"
+#include "fpu.h"
+#include "vm_priv.h"
+#include <kernel/log.h>
+
+#define MSR_TSC_AUX 0xc0000103u
+#define MSR_SYSENTER_CS 0x174u
+#define MSR_SYSENTER_ESP 0x175u
+#define MSR_SYSENTER_EIP 0x176u
+#define EXCP_MC 18u
+#define PAUSE_FILTER_COUNT 4000u   /* PAUSEs ... */
+#define PAUSE_FILTER_THRESHOLD 128u /* ... no further apart than this many cycles make a spinning guest */
+
+struct svm_cpu svm_cpu;
+
+static uint8_t svm_iopm[SVM_IOPM_SIZE] __attribute__((aligned(4096)));
+static uint8_t svm_msrpm[SVM_MSRPM_SIZE] __attribute__((aligned(4096)));
+static uint8_t svm_hsave[PAGE_SIZE] __attribute__((aligned(4096)));     /* VMRUN's */
+static uint8_t svm_host_save[PAGE_SIZE] __attribute__((aligned(4096))); /* VMSAVE's */
+
+/* --- world switch -------------------------------------------------------------------------------------- */
+
+static void asid_new(struct vcpu_arch *v)
+{
+    struct vmcb_control *c = &v->vmcb->control;
+
+    c->tlb_control = SVM_TLB_NOTHING;
+    if (svm_cpu.asid_next == svm_cpu.asid_count) {
+        svm_cpu.asid_next = 1;
+        svm_cpu.asid_generation++;
+        c->tlb_control = SVM_TLB_FLUSH_ALL;
+    }
+    v->asid_generation = svm_cpu.asid_generation;
+    c->guest_asid = svm_cpu.asid_next++;
+}
+
+static void tlb_prepare(struct vcpu_arch *v)
+{
+    struct vmcb_control *c = &v->vmcb->control;
+    uint64_t generation = v->guest->tlb_generation;
+
+    if (v->asid_generation != svm_cpu.asid_generation) {
+        asid_new(v);
+    } else if (v->tlb_generation == generation) {
+        c->tlb_control = SVM_TLB_NOTHING;
+        return;
+    } else if (svm_cpu.svm_features & CPUID_SVM_FLUSH_BY_ASID) {
+        c->tlb_control = SVM_TLB_FLUSH_GUEST;
+    } else {
+        asid_new(v);
+    }
+    v->tlb_generation = generation;
+}
+
+#define DR_SAVE(n, where)    asm volatile("mov %%dr" #n ", %0" : "=r"(where))
+#define DR_RESTORE(n, where) asm volatile("mov %0, %%dr" #n : : "r"(where))
+
+static void dr_prepare(struct vcpu_arch *v)
+{
+    struct vcpu_arch *old = svm_cpu.dr_owner;
+
+    if (old == v) {
+        return;
+    }
+    if (old) {
+        DR_SAVE(0, old->dr[0]);
+        DR_SAVE(1, old->dr[1]);
+        DR_SAVE(2, old->dr[2]);
+        DR_SAVE(3, old->dr[3]);
+    }
+    DR_RESTORE(0, v->dr[0]);
+    DR_RESTORE(1, v->dr[1]);
+    DR_RESTORE(2, v->dr[2]);
+    DR_RESTORE(3, v->dr[3]);
+    svm_cpu.dr_owner = v;
+}
+
+/* XCR0 and TSC_AUX: the host's values are restored behind each run, so that nobody else needs to know. */
+static void switch_in(struct vcpu_arch *v)
+{
+    fpu_switch(v->fpu);
+    if (svm_cpu.xcr0 && v->xcr0 != svm_cpu.xcr0) {
+        xcr_write(0, v->xcr0);
+    }
+    if (v->tsc_aux) {
+        msr_write(MSR_TSC_AUX, v->tsc_aux);
+    }
+    dr_prepare(v);
+    tlb_prepare(v);
+}
+
+static void switch_out(struct vcpu_arch *v)
+{
+    if (svm_cpu.xcr0 && v->xcr0 != svm_cpu.xcr0) {
+        xcr_write(0, svm_cpu.xcr0);
+    }
+    if (v->tsc_aux) {
+        msr_write(MSR_TSC_AUX, 0);
+    }
+}
+
+static enum vm_result svm_vcpu_enter(struct vcpu_arch *v)
+{
+    if (svm_nmi_prepare(v)) {
+        return svm_exit_nmi_window(v);
+    }
+    v->injected = v->vmcb->control.eventinj;
+    switch_in(v);
+    svm_enter(v->gpr, v->vmcb_pa.v, svm_cpu.host_save_pa.v);
+    switch_out(v);
+    return svm_exit(v);
+}
+
+static void svm_vcpu_pause(struct vcpu_arch *v)
+{
+    const struct vcpu_exit e = { .reason = VCPU_EXIT_NONE, .idt_vectoring = svm_event_take(v) };
+
+    svm_state_publish(v, &e);
+}
+
+/* --- vcpus ------------------------------------------------------------------------------------------------ */
+
+static void intercepts_init(struct vmcb_control *c)
+{
+    c->intercept_cr_read = c->intercept_cr_write = 1u << 8;
+    c->intercept_exceptions = 1u << EXCP_MC;
+    c->intercept1 = SVM_I1_INTR | SVM_I1_NMI | SVM_I1_SMI | SVM_I1_INIT | SVM_I1_RDPMC | SVM_I1_CPUID | SVM_I1_RSM |
+                    SVM_I1_INVD | SVM_I1_HLT | SVM_I1_INVLPGA | SVM_I1_IOIO_PROT | SVM_I1_MSR_PROT |
+                    SVM_I1_FERR_FREEZE | SVM_I1_SHUTDOWN;
+    c->intercept2 = SVM_I2_VMRUN | SVM_I2_VMMCALL | SVM_I2_VMLOAD | SVM_I2_VMSAVE | SVM_I2_STGI | SVM_I2_CLGI |
+                    SVM_I2_SKINIT | SVM_I2_WBINVD | SVM_I2_MONITOR | SVM_I2_MWAIT | SVM_I2_MWAIT_ARMED |
+                    SVM_I2_XSETBV | SVM_I2_RDPRU;
+    c->intercept3 = SVM_I3_INVLPGB | SVM_I3_INVLPGB_ILLEGAL | SVM_I3_MCOMMIT | SVM_I3_TLBSYNC;
+    if (svm_cpu.svm_features & CPUID_SVM_PAUSE_FILTER) {
+        c->intercept1 |= SVM_I1_PAUSE;
+        c->pause_filter_count = PAUSE_FILTER_COUNT;
+    }
+    if (svm_cpu.svm_features & CPUID_SVM_PAUSE_THRESHOLD) {
+        c->pause_filter_threshold = PAUSE_FILTER_THRESHOLD;
+    }
+}
+
+static struct vcpu_arch *svm_vcpu_init(void *const *pages, struct guest_arch *guest, struct vcpu_state *state)
+{
+    struct vcpu_arch *v = pages[SVM_PAGE_VCPU];
+    struct vmcb_control *c;
+
+    v->vmcb = pages[SVM_PAGE_VMCB];
+    v->vmcb_pa = virt_to_phys(v->vmcb);
+    v->fpu = pages[SVM_PAGE_FPU];
+    v->guest = guest;
+    v->state = state;
+    c = &v->vmcb->control;
+    intercepts_init(c);
+    c->iopm_base_pa = svm_cpu.iopm_pa.v;
+    c->msrpm_base_pa = svm_cpu.msrpm_pa.v;
+    c->v_intr = SVM_V_INTR_MASKING | SVM_V_IGN_TPR | SVM_V_PRIO_HIGHEST;
+    c->nested_ctl = SVM_NP_ENABLE;
+    c->n_cr3 = guest->pt.root.v;
+    svm_state_init(v);
+    return v;
+}
+
+static void svm_vcpu_fini(struct vcpu_arch *v)
+{
+    fpu_forget(v->fpu);
+    if (svm_cpu.dr_owner == v) {
+        svm_cpu.dr_owner = NULL;
+    }
+}
+
+/* --- detection ---------------------------------------------------------------------------------------------- */
+
+/* Lets guests read and write an MSR that VMLOAD and VMSAVE switch. */
+static void msrpm_allow(uint32_t msr)
+{
+    uint32_t range = msr >= 0xc0000000u ? 0x800 : 0;
+    uint32_t bit = (msr & 0x1fff) * 2;
+
+    svm_msrpm[range + bit / 8] &= (uint8_t)~(3u << bit % 8);
+}
+
+static void permission_maps_init(void)
+{
+    static const uint32_t allowed[] = {
+        MSR_FS_BASE, MSR_GS_BASE,     MSR_KERNEL_GS_BASE, MSR_STAR,         MSR_LSTAR,
+        MSR_CSTAR,   MSR_SFMASK,      MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+    };
+
+    __builtin_memset(svm_iopm, 0xff, sizeof(svm_iopm));
+    __builtin_memset(svm_msrpm, 0xff, sizeof(svm_msrpm));
+    for (unsigned i = 0; i < ARRAY_SIZE(allowed); i++) {
+        msrpm_allow(allowed[i]);
+    }
+}
+
+static struct vm_ops svm_ops = {
+    .name = "SVM",
+    .kind = VM_SVM,
+    .pt_format = &pt_npt_format,
+    .vcpu_pages = SVM_PAGES,
+    .vcpu_init = svm_vcpu_init,
+    .vcpu_fini = svm_vcpu_fini,
+    .vcpu_load = svm_state_load,
+    .vcpu_get = svm_state_get,
+    .vcpu_enter = svm_vcpu_enter,
+    .vcpu_pause = svm_vcpu_pause,
+};
+_Static_assert(SVM_PAGES <= VM_VCPU_PAGES_MAX, "pages of a vcpu");
+
+/* CR4 bits that come with a CPUID bit. [APM-2 3.1.3], [APM-3 E.3] */
+static uint64_t cr4_valid_bits(void)
+{
+    struct cpuid_regs f = cpuid(1, 0);
+    struct cpuid_regs s = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid_regs){ 0 };
+    const struct {
+        uint32_t reg, bit;
+        uint64_t cr4;
+    } table[] = {
+        { f.edx, 1, BIT(0) | BIT(1) },  /* VME, PVI */
+        { f.edx, 2, CR4_DE },
+        { f.edx, 3, CR4_PSE },
+        { f.edx, 4, BIT(2) },           /* TSD */
+        { f.edx, 6, CR4_PAE },
+        { f.edx, 7, CR4_MCE },
+        { f.edx, 13, CR4_PGE },
+        { f.edx, 24, CR4_OSFXSR },
+        { f.edx, 25, CR4_OSXMMEXCPT },
+        { f.ecx, 17, BIT(17) },         /* PCIDE */
+        { f.ecx, 26, CR4_OSXSAVE },
+        { s.ebx, 0, CR4_FSGSBASE },
+        { s.ebx, 7, CR4_SMEP },
+        { s.ebx, 20, CR4_SMAP },
+        { s.ecx, 2, CR4_UMIP },
+        { s.ecx, 16, BIT(12) },         /* LA57 */
+    };
+    uint64_t valid = BIT(8); /* PCE */
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        if (table[i].reg >> table[i].bit & 1) {
+            valid |= table[i].cr4;
+        }
+    }
+    return valid;
+}
+
+static uint64_t efer_valid_bits(void)
+{
+    struct cpuid_regs x = cpuid(CPUID_EXT_FEATURES, 0);
+    uint64_t valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE; /* the kernel needs them itself */
+
+    valid |= x.edx >> 25 & 1 ? BIT(14) : 0; /* FFXSR */
+    valid |= x.ecx >> 17 & 1 ? BIT(15) : 0; /* TCE */
+    return valid;
+}
+
+static void limits_init(void)
+{
+    bool la57 = cpuid(0, 0).eax >= 7 && (cpuid(7, 0).ecx >> 16 & 1);
+
+    svm_cpu.limits = (struct vm_limits){
+        .cr4_valid = cr4_valid_bits(),
+        .efer_valid = efer_valid_bits(),
+        .xcr0_valid = fpu_xcr0(),
+        .phys_limit = phys_limit(),
+        .va_bits = la57 ? 57 : 48,
+        .tsc_aux = cpuid(CPUID_EXT_FEATURES, 0).edx >> 27 & 1, /* RDTSCP */
+    };
+    svm_cpu.xcr0 = fpu_xcr0();
+    svm_cpu.signature = cpuid(1, 0).eax;
+}
+
+static void features_init(struct cpuid_regs svm)
+{
+    svm_cpu.svm_features = svm.edx;
+    svm_cpu.asid_count = svm.ebx;
+    svm_cpu.asid_next = svm.ebx; /* the first vcpu begins generation 1 with a flush */
+    if (svm.edx & CPUID_SVM_NRIPS) {
+        svm_ops.features |= VM_FEAT_NEXT_RIP;
+    }
+    if (svm.edx & CPUID_SVM_DECODE_ASSISTS) {
+        svm_ops.features |= VM_FEAT_DECODE;
+    }
+    svm_cpu.features = svm_ops.features;
+}
+
+static void svm_enable(void)
+{
+    svm_cpu.iopm_pa = vm_image_phys(svm_iopm);
+    svm_cpu.msrpm_pa = vm_image_phys(svm_msrpm);
+    svm_cpu.host_save_pa = vm_image_phys(svm_host_save);
+    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
+    msr_write(MSR_VM_HSAVE_PA, vm_image_phys(svm_hsave).v);
+    if (svm_cpu.limits.tsc_aux) {
+        msr_write(MSR_TSC_AUX, 0);
+    }
+}
+
+const struct vm_ops *svm_init(const char **why)
+{
+    bool ext = cpuid(0x80000000u, 0).eax >= CPUID_SVM;
+
+    if (!ext || !(cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_FEATURES_SVM)) {
+        *why = "the processor has no AMD SVM (QEMU: use -cpu EPYC,+svm)";
+        return NULL;
+    }
+    struct cpuid_regs svm = cpuid(CPUID_SVM, 0);
+    if (msr_read(MSR_VM_CR) & VM_CR_SVMDIS) {
+        *why = "SVM is disabled by firmware (VM_CR.SVMDIS); enable it in the firmware's setup";
+        return NULL;
+    }
+    if (!(svm.edx & CPUID_SVM_NP)) {
+        *why = "the processor's SVM lacks nested paging, which is required";
+        return NULL;
+    }
+    if (svm.ebx < 2) {
+        *why = "the processor's SVM offers no address space identifiers";
+        return NULL;
+    }
+    limits_init();
+    features_init(svm);
+    permission_maps_init();
+    svm_enable();
+    return &svm_ops;
+}
