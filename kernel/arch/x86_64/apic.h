@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Local APIC, IO-APICs and PICs, towards the rest of arch.
+#pragma once
+
+#include "acpi.h"
+
+#include <kernel/arch.h>
+
+/* Switches this processor's local APIC on, as x2APIC if it can. lapic: physical address from the MADT, or 0. */
+void apic_init(uint64_t lapic);
+bool apic_is_x2apic(void);
+uint32_t apic_id(void);
+void apic_eoi(void);
+/* Timer: divided by 16, one shot. 0 stops it. */
+void apic_timer_set(uint32_t ticks);
+uint32_t apic_timer_current(void);
+/* From now on the timer's interrupt comes at the MSR_TSC_DEADLINE value. */
+void apic_timer_use_deadline(void);
+
+/* Masks both PICs for good, their vectors out of the way of exceptions. */
+void pic_init(void);
+/* Maps and masks all lines. */
+void ioapic_init(const struct acpi_info *acpi);
+bool ioapic_address_overlaps(uint64_t base, uint64_t size);
+/* Low and high word of line gsi's redirection entry, for the debugger and the tests. */
+uint64_t ioapic_entry(uint32_t gsi);
+/* Prints the lines in use. */
+void ioapic_debug_print(void);
+/* Prints lines and vectors in use, spurious and unknown interrupts. */
+void irq_debug_print(void);
+
+/* vectors.c: one target per vector. 0: none free. */
+unsigned vector_alloc(struct irq_target *t);
+void vector_free(unsigned vector);

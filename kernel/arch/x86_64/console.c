@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/* The serial console on COM1: polled output, interrupt-driven input.
+ *
+ * Output never waits longer than UART_WAIT_NS for the transmitter; a UART that does not get ready in that time is
+ * taken for gone until it shows ready again, so that a missing one costs nothing. "\n" goes out as "\r\n" unless the
+ * "\r" is there already.
+ *
+ * Input goes into a ring. With -serial_esc, an Esc is held back until the next byte comes or ESC_ALONE_NS pass: with
+ * a byte behind it is the start of a terminal's escape sequence and both are passed on, alone it opens the debugger.
+ *
+ * Document: [16550] National Semiconductor PC16550D data sheet (1995), section 8. */
+#include "console.h"
+
+#include "cpu.h"
+#include "kdb.h"
+#include "time.h"
+
+#define COM1     0x3f8
+#define COM1_IRQ 4
+/* Registers, table II */
+#define UART_RBR 0
+#define UART_THR 0
+#define UART_DLL 0
+#define UART_DLM 1
+#define UART_IER 1
+#define UART_IIR 2
+#define UART_FCR 2
+#define UART_LCR 3
+#define UART_MCR 4
+#define UART_LSR 5
+#define UART_SCR 7
+#define UART_IER_RX     BIT(0)
+#define UART_FCR_ENABLE FIELD(2, 0) /* on, both cleared; interrupt at 1 byte */
+#define UART_LCR_8N1    FIELD(1, 0)
+#define UART_LCR_DLAB   BIT(7)
+#define UART_MCR_DTR    BIT(0)
+#define UART_MCR_RTS    BIT(1)
+#define UART_MCR_OUT2   BIT(3) /* connects the interrupt line on a PC */
+#define UART_LSR_DR     BIT(0)
+#define UART_LSR_THRE   BIT(5)
+#define UART_FIFO       16
+
+#define UART_WAIT_NS    20000000ull /* 16 bytes at 9600 baud */
+#define UART_WAIT_SPINS 200000      /* the same before the clock runs: an LSR read takes about a microsecond */
+#define ESC_ALONE_NS    4000000ull
+#define ESC             0x1b
+#define RING_SIZE       1024
+
+static struct {
+    bool present, stalled, esc_mode, esc_held;
+    char last_out;
+    uint64_t esc_deadline_ns;
+    struct irq_target irq;
+    struct irq_target *reader;
+    uint32_t head, tail; /* free-running; BKL */
+    char ring[RING_SIZE];
+} console = { .esc_deadline_ns = UINT64_MAX };
+
+static uint8_t uart_read(unsigned reg) { return inb((uint16_t)(COM1 + reg)); }
+static void uart_write(unsigned reg, uint64_t v) { outb((uint16_t)(COM1 + reg), (uint8_t)v); }
+
+void console_init(void)
+{
+    uart_write(UART_SCR, 0x5a);
+    console.present = uart_read(UART_SCR) == 0x5a && uart_read(UART_LSR) != 0xff;
+    if (!console.present) {
+        return;
+    }
+    uart_write(UART_IER, 0);
+    uart_write(UART_LCR, UART_LCR_DLAB);
+    uart_write(UART_DLL, 1); /* 115200 baud */
+    uart_write(UART_DLM, 0);
+    uart_write(UART_LCR, UART_LCR_8N1);
+    uart_write(UART_FCR, UART_FCR_ENABLE);
+    uart_write(UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+}
+
+bool console_present(void) { return console.present; }
+
+static bool uart_wait_ready(void)
+{
+    if (uart_read(UART_LSR) & UART_LSR_THRE) {
+        console.stalled = false;
+        return true;
+    }
+    if (console.stalled) {
+        return false;
+    }
+    uint64_t start = clock_now_ns();
+    for (unsigned spins = 0; spins < UART_WAIT_SPINS && clock_now_ns() - start < UART_WAIT_NS; spins++) {
+        if (uart_read(UART_LSR) & UART_LSR_THRE) {
+            return true;
+        }
+        cpu_relax();
+    }
+    console.stalled = true;
+    return false;
+}
+
+void console_write(const char *text, size_t len)
+{
+    unsigned room = 0;
+    for (size_t i = 0; i < len && console.present;) {
+        if (room == 0) {
+            room = uart_wait_ready() ? UART_FIFO : 0;
+            if (room == 0) {
+                return;
+            }
+        }
+        bool add_cr = text[i] == '\n' && console.last_out != '\r';
+        console.last_out = add_cr ? '\r' : text[i++];
+        uart_write(UART_THR, (uint8_t)console.last_out);
+        room--;
+    }
+}
+
+static void ring_put(char c)
+{
+    if (console.tail - console.head < RING_SIZE) {
+        console.ring[console.tail++ % RING_SIZE] = c;
+    }
+}
+
+static void esc_release(void)
+{
+    if (console.esc_held) {
+        console.esc_held = false;
+        console.esc_deadline_ns = UINT64_MAX;
+        ring_put(ESC);
+    }
+}
+
+static void uart_fire(struct irq_target *t)
+{
+    (void)t;
+    uint32_t before = console.tail;
+    /* Bounded: a UART stuck at "data ready" must not keep the processor. */
+    for (unsigned n = 0; n < RING_SIZE && (uart_read(UART_LSR) & UART_LSR_DR); n++) {
+        char c = (char)uart_read(UART_RBR);
+        esc_release();
+        if (c == ESC && console.esc_mode) {
+            console.esc_held = true;
+            continue;
+        }
+        ring_put(c);
+    }
+    if (console.esc_held && console.esc_deadline_ns == UINT64_MAX) {
+        console.esc_deadline_ns = clock_now_ns() + ESC_ALONE_NS;
+        time_rearm();
+    }
+    if (console.tail != before && console.reader) {
+        console.reader->fire(console.reader);
+    }
+}
+
+uint64_t console_deadline_ns(void) { return console.esc_deadline_ns; }
+
+void console_timeout(void)
+{
+    console.esc_held = false;
+    console.esc_deadline_ns = UINT64_MAX;
+    kdb_enter("Esc on the serial line");
+}
+
+void console_input_init(bool esc)
+{
+    bool level;
+    if (!console.present) {
+        return;
+    }
+    console.esc_mode = esc;
+    console.irq.fire = uart_fire;
+    if (irq_line_attach(COM1_IRQ, IRQ_FIRMWARE, &console.irq, &level) == SK_OK) {
+        uart_write(UART_IER, UART_IER_RX);
+    }
+}
+
+int console_poll(void)
+{
+    return console.present && (uart_read(UART_LSR) & UART_LSR_DR) ? uart_read(UART_RBR) : -1;
+}
+
+size_t console_read(char *buf, size_t max)
+{
+    size_t n = 0;
+    while (n < max && console.head != console.tail) {
+        buf[n++] = console.ring[console.head++ % RING_SIZE];
+    }
+    return n;
+}
+
+void console_set_target(struct irq_target *t)
+{
+    console.reader = t;
+    if (t && console.head != console.tail) {
+        t->fire(t);
+    }
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// Panic with the registers of a trap frame.
+#pragma once
+
+#include <kernel/arch.h>
+
+_Noreturn void panic_regs(const struct regs *regs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Traps: what entry.S calls, and the interrupt side of them.
+#pragma once
+
+#include <kernel/arch.h>
+
+/* Called by entry.S with interrupts off on the kernel stack; the result is the context to resume. */
+struct context *trap_syscall(struct context *ctx);
+struct context *trap_user(struct context *ctx);
+void trap_kernel(struct regs *regs);
+/* On an IST stack: NMI returns, double fault and machine check do not. */
+void trap_nested(struct regs *regs);
+/* Leaves boot: runs the first context, or idles. */
+_Noreturn void trap_start(void);
+
+/* Name of an exception, e.g. "page fault"; "?" above 31. */
+const char *trap_name(uint64_t vector);
+
+/* apic.c: an external interrupt, vectors 32..255. */
+void irq_dispatch(unsigned vector);
+#define VECTOR_PIC      0x20 /* ..0x2f: spurious interrupts of the masked PICs */
+#define VECTOR_FIRST    0x30
+#define VECTOR_LAST     0xef
+#define VECTOR_TIMER    0xf0
+#define VECTOR_ERROR    0xf1
+#define VECTOR_SPURIOUS 0xff
