@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: MIT
+// The block proxy against a model of a block server (proto/blk.h) that records what it is told.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "../../src/device.h"
+#include "../../src/virtio/virtio.h"
+#include "fakes.h"
+#include <proto/blk.h>
+#include <sk/env.h>
+#include <stdlib.h>
+#include <string.h>
+#include <util/bits.h>
+
+#define VERSION_1 (1ull << 32)
+#define OFFERED   (VERSION_1 | 1ull << 29 | 1ull << 28 | 1ull << 38 | 1ull << 33 | 1ull << 12 | 1ull << 11 | 1ull << 9)
+#define CONFIG    72u
+
+struct server_queue {
+    uint64_t num, addr[3], base;
+    cap_t kick, call;
+    bool enabled;
+};
+
+static struct {
+    int64_t status; /* of BLK_GET_STATUS; DEVICE_NEEDS_RESET in device_status */
+    uint8_t device_status;
+    bool bound;     /* takes calls */
+    bool dead;      /* calls end with SK_EGONE */
+    int64_t fail_op, fail_with;
+    unsigned resets, regions, calls;
+    uint64_t features;
+    uint8_t config[CONFIG];
+    uint16_t queues;
+    cap_t ready;
+    struct server_queue queue[VIRTIO_QUEUES_MAX];
+} srv;
+static struct driver drv;
+static unsigned slot;
+
+static int64_t reply(int64_t status, unsigned words) { return (int64_t)TAG((uint32_t)status, words, 0); }
+
+static int64_t get_config(uint64_t *mr)
+{
+    uint64_t off = mr[0], size = mr[1];
+
+    if (!range_ok(off, size, CONFIG)) {
+        return reply(SK_ERANGE, 0);
+    }
+    mr[0] = size;
+    memset(&mr[1], 0, align_up(size, 8));
+    memcpy(&mr[1], srv.config + off, size);
+    mr[1 + align_up(size, 8) / 8] = 7;
+    return reply(SK_OK, (unsigned)(2 + align_up(size, 8) / 8));
+}
+
+static int64_t set_vring(enum blk_op op, struct server_queue *q, const uint64_t *mr)
+{
+    cap_t cap = sk_utcb()->send_cap[0];
+
+    switch (op) {
+    case BLK_SET_VRING_NUM:
+        q->num = mr[1];
+        break;
+    case BLK_SET_VRING_ADDR:
+        memcpy(q->addr, &mr[1], sizeof(q->addr));
+        break;
+    case BLK_SET_VRING_BASE:
+        q->base = mr[1];
+        break;
+    case BLK_SET_VRING_KICK:
+        assert_int_equal(sk_utcb()->send_rights[0], RIGHT_BIND);
+        q->kick = cap;
+        break;
+    case BLK_SET_VRING_CALL:
+        assert_int_equal(sk_utcb()->send_rights[0], RIGHT_CALL);
+        q->call = cap;
+        break;
+    default:
+        q->enabled = mr[1];
+    }
+    return reply(SK_OK, 0);
+}
+
+static int64_t dispatch(enum blk_op op, uint64_t *mr)
+{
+    switch (op) {
+    case BLK_GET_STATUS:
+        mr[0] = srv.device_status;
+        mr[1] = 1;
+        return reply(srv.status, srv.status < 0 ? 0 : 2);
+    case BLK_BIND_READY:
+        srv.ready = sk_utcb()->send_cap[0];
+        return reply(SK_OK, 0);
+    case BLK_GET_FEATURES:
+        mr[0] = OFFERED;
+        return reply(SK_OK, 1);
+    case BLK_SET_FEATURES:
+        srv.features = mr[0];
+        return reply(SK_OK, 0);
+    case BLK_GET_QUEUE_NUM:
+        mr[0] = srv.queues;
+        mr[1] = 256;
+        return reply(SK_OK, 2);
+    case BLK_GET_CONFIG:
+        return get_config(mr);
+    case BLK_SET_CONFIG:
+        assert_int_equal(mr[0], 32);
+        assert_int_equal(mr[1], 1);
+        srv.config[32] = (uint8_t)mr[2];
+        return reply(SK_OK, 0);
+    case BLK_ADD_MEM_REG:
+        assert_int_equal(mr[0], 0);
+        assert_int_equal(mr[1], FAKE_RAM);
+        assert_int_equal(sk_utcb()->send_cap[0], 40);
+        assert_int_equal(sk_utcb()->send_rights[0], RIGHT_R | RIGHT_W);
+        srv.regions++;
+        return reply(SK_OK, 0);
+    case BLK_RESET:
+        srv.resets++;
+        srv.features = 0;
+        memset(srv.queue, 0, sizeof(srv.queue));
+        return reply(SK_OK, 0);
+    default:
+        assert_in_range(op, BLK_SET_VRING_NUM, BLK_SET_VRING_ENABLE);
+        assert_in_range(mr[0], 0, VIRTIO_QUEUES_MAX - 1);
+        return set_vring(op, &srv.queue[mr[0]], mr);
+    }
+}
+
+static int64_t server(uint64_t tag, uint64_t deadline)
+{
+    if (srv.dead) {
+        return SK_EGONE;
+    }
+    if (!srv.bound) {
+        fake.now = deadline;
+        return SK_ETIMEDOUT;
+    }
+    srv.calls++;
+    if (TAG_LABEL(tag) == (uint64_t)srv.fail_op) {
+        return reply(srv.fail_with, 0);
+    }
+    return dispatch((enum blk_op)TAG_LABEL(tag), sk_utcb()->mr);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_init();
+    memset(&srv, 0, sizeof(srv));
+    srv.bound = true;
+    srv.queues = 1;
+    srv.config[1] = 0x50; // 20480 sectors
+    srv.config[34] = 1;
+    fake.node_cap = FAKE_GATE;
+    fake.server = server;
+    assert_int_equal(pci_host_create(), SK_OK);
+    slot = 1;
+    return 0;
+}
+
+/* A device lives as long as its program: here the test frees it. It begins with its struct pci_dev. */
+static int teardown(void **state)
+{
+    (void)state;
+    free(pci_host_dev(slot));
+    return 0;
+}
+
+static int probe(void) { return virtio_blk_type.probe(NULL, 0, "disk"); }
+
+static void start(void)
+{
+    assert_int_equal(probe(), SK_OK);
+    driver_find(&drv, slot);
+    assert_true(driver_features(&drv, VERSION_1 | 1ull << 29 | 1ull << 11));
+    driver_msix(&drv, 2);
+    common_write(&drv, 16, 2, 0);
+    driver_queue(&drv, 0, 128, 0x1000, 0x2000, 0x3000);
+    driver_ok(&drv);
+    assert_int_equal(common_read(&drv, 20, 1), 15);
+}
+
+static void test_start(void **state)
+{
+    (void)state;
+    start();
+    assert_int_equal(cfg_read(1, 0, 4), 0x10421af4);
+    assert_int_equal(bus_mmio_read(drv.config, 8), 20480);
+    common_write(&drv, 0, 4, 0);
+    assert_int_equal(common_read(&drv, 4, 4), (uint32_t)OFFERED);
+    common_write(&drv, 0, 4, 1);
+    assert_int_equal(common_read(&drv, 4, 4), 1); // no NOTIFICATION_DATA, no ACCESS_PLATFORM
+    assert_int_equal(srv.regions, 1);
+    assert_int_equal(srv.resets, 1); // the driver's
+    assert_int_equal(srv.features, VERSION_1 | 1ull << 29 | 1ull << 11);
+    assert_int_equal(srv.queue[0].num, 128);
+    assert_int_equal(srv.queue[0].addr[0], 0x1000);
+    assert_int_equal(srv.queue[0].addr[1], 0x2000);
+    assert_int_equal(srv.queue[0].addr[2], 0x3000);
+    assert_int_equal(srv.queue[0].base, 0);
+    assert_true(srv.queue[0].enabled);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    start();
+    assert_int_equal(fake_doorbell_at(drv.notify), srv.queue[0].kick);
+    fake_out(drv.notify, 2, 0);
+    assert_true(fake.raised[srv.queue[0].kick - FAKE_CAPS]);
+    fake.raised[srv.queue[0].call - FAKE_CAPS] = true;
+    fake_events();
+    assert_int_equal(fake.msi.count, 1);
+    assert_int_equal(fake.msi.data, 0x41);
+}
+
+static void test_doorbell_moves(void **state)
+{
+    (void)state;
+    start();
+    uint16_t old = drv.notify;
+    cfg_write(slot, 0x14, 4, 0xe000);
+    assert_int_equal(fake_doorbell_at(old), CAP_NULL);
+    assert_int_equal(fake_doorbell_at(0xe000), srv.queue[0].kick);
+    cfg_write(slot, 4, 2, 2); // port decoding off
+    assert_int_equal(fake.doorbells, 0);
+    cfg_write(slot, 4, 2, 3);
+    assert_int_equal(fake.doorbells, 1);
+    common_write(&drv, 20, 1, 0);
+    assert_int_equal(fake.doorbells, 0);
+    assert_int_equal(srv.resets, 2);
+}
+
+static void test_without_doorbells(void **state)
+{
+    (void)state;
+    fake.doorbells_refused = true;
+    start();
+    fake_out(drv.notify, 2, 0);
+    assert_true(fake.raised[srv.queue[0].kick - FAKE_CAPS]);
+}
+
+static void test_no_cap(void **state)
+{
+    (void)state;
+    fake.node_cap = CAP_NULL;
+    assert_int_equal(probe(), SK_ENODEV);
+    assert_int_equal(fake.logs, 0);
+    assert_int_equal(cfg_read(1, 0, 4), 0xffffffff);
+}
+
+static void no_disk(const char *words)
+{
+    assert_int_equal(probe(), SK_ENODEV);
+    assert_int_equal(cfg_read(1, 0, 4), 0xffffffff);
+    assert_non_null(strstr(fake.log, words));
+    assert_non_null(strstr(fake.log, "qdrv"));
+    for (unsigned i = 0; i < FAKE_SIGNALS; i++) {
+        assert_null(fake.source[i]);
+    }
+}
+
+static void test_wrong_serial(void **state)
+{
+    (void)state;
+    srv.status = SK_ENODEV;
+    no_disk("no such disk");
+    assert_int_equal(fake.logs, 1);
+}
+
+static void test_busy(void **state)
+{
+    (void)state;
+    srv.status = SK_EBUSY;
+    no_disk("another client");
+}
+
+static void test_server_never_comes(void **state)
+{
+    (void)state;
+    srv.bound = false;
+    no_disk("not answered");
+    assert_int_equal(fake.logs, 2); // waiting, then giving up
+    assert_in_range(fake.now, 20000000000ull, 60000000000ull);
+}
+
+static void test_never_ready(void **state)
+{
+    (void)state;
+    srv.status = SK_EAGAIN;
+    no_disk("not answered");
+}
+
+static bool poll_ready(void)
+{
+    srv.status = SK_OK;
+    fake.raised[srv.ready - FAKE_CAPS] = true;
+    return true;
+}
+
+static void test_ready_later(void **state)
+{
+    (void)state;
+    srv.status = SK_EAGAIN;
+    fake.poll = poll_ready;
+    assert_int_equal(probe(), SK_OK);
+    assert_int_equal(fake.logs, 0);
+}
+
+static void test_malformed_server(void **state)
+{
+    (void)state;
+    srv.queues = 0;
+    no_disk("an error");
+    static const enum blk_op ops[] = {BLK_GET_FEATURES, BLK_GET_QUEUE_NUM, BLK_GET_CONFIG, BLK_ADD_MEM_REG};
+    for (unsigned i = 0; i < ARRAY_SIZE(ops); i++) {
+        setup(NULL);
+        srv.fail_op = ops[i];
+        srv.fail_with = i % 2 ? SK_OK : SK_ENOMEM; // a reply without its content is an error, too
+        if (ops[i] == BLK_ADD_MEM_REG) {
+            srv.fail_with = SK_ENOMEM;
+        }
+        no_disk("an error");
+    }
+}
+
+static void test_queue_clamp(void **state)
+{
+    (void)state;
+    srv.queues = 64;
+    srv.config[34] = 64;
+    assert_int_equal(probe(), SK_OK);
+    driver_find(&drv, slot);
+    assert_int_equal(common_read(&drv, 18, 2), VIRTIO_QUEUES_MAX);
+    assert_int_equal(bus_mmio_read(drv.config + 34, 2), VIRTIO_QUEUES_MAX);
+}
+
+static void raise_ready(void)
+{
+    fake.raised[srv.ready - FAKE_CAPS] = true;
+    fake_events();
+}
+
+static void test_config_change(void **state)
+{
+    (void)state;
+    start();
+    raise_ready();
+    assert_int_equal(fake.msi.count, 0); // nothing changed
+    srv.config[1] = 0xa0;
+    raise_ready();
+    assert_int_equal(bus_mmio_read(drv.config, 8), 40960);
+    assert_int_equal(common_read(&drv, 21, 1), 1);
+    assert_int_equal(fake.msi.count, 1);
+    assert_int_equal(fake.msi.data, 0x40);
+}
+
+static void test_needs_reset(void **state)
+{
+    (void)state;
+    start();
+    srv.device_status = 0x40;
+    raise_ready();
+    assert_int_equal(common_read(&drv, 20, 1), 0x4f);
+    assert_int_equal(fake.msi.data, 0x40);
+}
+
+static void test_writeback(void **state)
+{
+    (void)state;
+    start();
+    bus_mmio_write(drv.config + 32, 1, 1);
+    assert_int_equal(srv.config[32], 1);
+    assert_int_equal(bus_mmio_read(drv.config + 32, 1), 1);
+    bus_mmio_write(drv.config + 32, 4, 0); // not an access to the byte
+    bus_mmio_write(drv.config, 1, 9);
+    assert_int_equal(srv.config[32], 1);
+    assert_int_equal(srv.config[0], 0);
+}
+
+static void test_server_dies(void **state)
+{
+    (void)state;
+    start();
+    srv.dead = true;
+    raise_ready();
+    assert_int_equal(common_read(&drv, 20, 1), 0x4f);
+    assert_int_equal(fake.logs, 1);
+    assert_non_null(strstr(fake.log, "does not answer"));
+    common_write(&drv, 20, 1, 0);
+    assert_int_equal(common_read(&drv, 20, 1), 0);
+    assert_false(driver_features(&drv, VERSION_1)); // still dead
+    srv.dead = false; // a new one behind the same gate
+    srv.ready = CAP_NULL;
+    assert_true(driver_features(&drv, VERSION_1));
+    assert_int_equal(srv.regions, 2);
+    assert_true(srv.ready != CAP_NULL);
+    driver_queue(&drv, 0, 128, 0x1000, 0x2000, 0x3000);
+    driver_ok(&drv);
+    assert_true(srv.queue[0].enabled);
+}
+
+static void test_queue_refused(void **state)
+{
+    (void)state;
+    srv.fail_op = BLK_SET_VRING_ADDR;
+    srv.fail_with = SK_ERANGE;
+    assert_int_equal(probe(), SK_OK);
+    driver_find(&drv, slot);
+    assert_true(driver_features(&drv, VERSION_1));
+    driver_queue(&drv, 0, 128, 0x1000, 0x2000, 0x3000);
+    driver_ok(&drv);
+    assert_int_equal(common_read(&drv, 20, 1), 0x4f);
+    assert_int_equal(fake.doorbells, 0);
+}
+
+static void test_vm_reset(void **state)
+{
+    (void)state;
+    start();
+    pci_host_reset();
+    assert_int_equal(srv.resets, 2);
+    assert_int_equal(fake.doorbells, 0);
+    assert_int_equal(common_read(&drv, 20, 1), 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_start), T(test_signals), T(test_doorbell_moves), T(test_without_doorbells), T(test_no_cap), T(test_wrong_serial),
+        T(test_busy), T(test_server_never_comes), T(test_never_ready), T(test_ready_later), T(test_malformed_server),
+        T(test_queue_clamp), T(test_config_change), T(test_needs_reset), T(test_writeback), T(test_server_dies),
+        T(test_queue_refused), T(test_vm_reset),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
