@@ -41,13 +41,14 @@ void pci_dev_init(struct pci_dev *d, const char *name, const struct pci_ids *ids
     pci_cfg_set(d, PCI_SUBSYSTEM_VENDOR, 2, ids->subsystem_vendor);
     pci_cfg_set(d, PCI_SUBSYSTEM_ID, 2, ids->subsystem);
     wmask_set(d, PCI_COMMAND, 2,
-              (uint32_t)(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
-                         PCI_COMMAND_NO_INTX));
+              (uint32_t)(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
+                         PCI_COMMAND_SERR | PCI_COMMAND_NO_INTX));
     wmask_set(d, PCI_CACHE_LINE, 1, 0xff);
     wmask_set(d, PCI_INTERRUPT_LINE, 1, 0xff);
 }
 
-void pci_bar_init(struct pci_dev *d, unsigned n, enum pci_bar_kind kind, uint32_t size, const struct bus_ops *ops, void *ctx)
+void pci_bar_init(struct pci_dev *d, unsigned n, enum pci_bar_kind kind, uint32_t size, const struct bus_ops *ops,
+                  void *ctx)
 {
     assert(n < PCI_BARS && is_pow2(size) && size >= 16);
     d->bar[n] = (struct pci_bar){.kind = kind, .size = size, .ops = ops, .ctx = ctx};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The host bridge: configuration mechanism #1 [PCI-3.0 3.2.2.3.2], the slots of bus 0, the firmware's assignment of BARs, and the
- * interrupt lines that devices share.
+/* The host bridge: configuration mechanism #1 [PCI-3.0 3.2.2.3.2], the slots of bus 0, the firmware's assignment of
+ * BARs, and the interrupt lines that devices share.
  *
  *   0xcf8  address register, 32-bit accesses only: 31 enable, 23:16 bus, 15:11 device, 10:8 function, 7:2 register
- *   0xcf9  reset control (byte accesses): 0 -> 1 of bit 2 reboots
  *   0xcfc..0xcff  data window, any width */
 
 #include "../device.h"
@@ -14,32 +13,33 @@
 #include <sk/env.h>
 #include <string.h>
 
-#define PORT_CONFIG       0xcf8u
-#define CONFIG_ENABLE     BIT(31)
-#define CONFIG_BUS        FIELD(23, 16)
-#define CONFIG_DEVICE     FIELD(15, 11)
-#define CONFIG_FUNCTION   FIELD(10, 8)
-#define CONFIG_REGISTER   FIELD(7, 2)
-#define CONFIG_WRITABLE   (CONFIG_ENABLE | FIELD(23, 2))
-#define OFF_RESET         1u
-#define RESET_CPU         BIT(2)
-#define OFF_DATA          4u
+#define PORT_CONFIG 0xcf8u
+#define CONFIG_ENABLE BIT(31)
+#define CONFIG_BUS FIELD(23, 16)
+#define CONFIG_DEVICE FIELD(15, 11)
+#define CONFIG_FUNCTION FIELD(10, 8)
+#define CONFIG_REGISTER FIELD(7, 2)
+#define CONFIG_WRITABLE (CONFIG_ENABLE | FIELD(23, 2))
+#define OFF_DATA 4u
 
 static struct {
     bool present;
-    uint32_t address; /* 0xcf8 */
-    uint8_t reset;    /* 0xcf9 */
+    uint32_t address;            /* 0xcf8 */
     uint32_t mmio_next, io_next; /* first unassigned */
     struct pci_dev *slot[PCI_SLOTS];
     struct pci_dev bridge;
 } host;
 
-struct pci_dev *pci_host_dev(unsigned slot) { return slot < PCI_SLOTS ? host.slot[slot] : NULL; }
+struct pci_dev *pci_host_dev(unsigned slot)
+{
+    return slot < PCI_SLOTS ? host.slot[slot] : NULL;
+}
 
 /* The device that the address register selects, or NULL. */
 static struct pci_dev *selected(void)
 {
-    if (!(host.address & CONFIG_ENABLE) || field_get(CONFIG_BUS, host.address) || field_get(CONFIG_FUNCTION, host.address)) {
+    if (!(host.address & CONFIG_ENABLE) || field_get(CONFIG_BUS, host.address) ||
+        field_get(CONFIG_FUNCTION, host.address)) {
         return NULL;
     }
     return host.slot[field_get(CONFIG_DEVICE, host.address)];
@@ -53,23 +53,10 @@ static uint64_t port_read(void *ctx, uint64_t off, unsigned width)
     if (off == 0 && width == 4) {
         return host.address;
     }
-    if (off == OFF_RESET && width == 1) {
-        return host.reset;
-    }
     if (off < OFF_DATA || !d) {
         return ~0ull;
     }
     return pci_cfg_read(d, (unsigned)((host.address & CONFIG_REGISTER) + (off - OFF_DATA)), width);
-}
-
-static void reset_write(uint8_t value)
-{
-    bool rises = !(host.reset & RESET_CPU) && (value & RESET_CPU);
-
-    host.reset = value;
-    if (rises) {
-        vm_end(VM_END_REBOOT, "reset control register");
-    }
 }
 
 static void port_write(void *ctx, uint64_t off, unsigned width, uint64_t value)
@@ -79,8 +66,6 @@ static void port_write(void *ctx, uint64_t off, unsigned width, uint64_t value)
     (void)ctx;
     if (off == 0 && width == 4) {
         host.address = (uint32_t)(value & CONFIG_WRITABLE);
-    } else if (off == OFF_RESET && width == 1) {
-        reset_write((uint8_t)value);
     } else if (off >= OFF_DATA && d) {
         pci_cfg_write(d, (unsigned)((host.address & CONFIG_REGISTER) + (off - OFF_DATA)), width, (uint32_t)value);
     }
@@ -202,7 +187,6 @@ int pci_host_create(void)
 void pci_host_reset(void)
 {
     host.address = 0;
-    host.reset = 0;
     // First everything off the bus, so that the boot addresses are free whatever the guest had moved there.
     for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
         struct pci_dev *d = host.slot[slot];
@@ -233,8 +217,8 @@ static int host_probe(const void *fdt, int node, const char *name)
     }
     int err = pci_host_create();
     if (err) {
-        log_error(LOG_PCI, "%s: cannot claim the configuration ports 0xcf8-0xcff (%s): remove the device that has them", name,
-                  sk_errname(err));
+        log_error(LOG_PCI, "%s: cannot claim the configuration ports 0xcf8-0xcff (%s): remove the device that has them",
+                  name, sk_errname(err));
     }
     return err;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* MSI-X [PCI-3.0 6.8.2]. An entry's message is sent when its vector is signalled while the function is enabled and neither the
- * entry nor the function is masked; a vector signalled while masked is pending until it is unmasked. While MSI-X is disabled,
- * nothing is sent and nothing becomes pending. */
+/* MSI-X [PCI-3.0 6.8.2]. An entry's message is sent when its vector is signalled while the function is enabled and
+ * neither the entry nor the function is masked; a vector signalled while masked is pending until it is unmasked. While
+ * MSI-X is disabled, nothing is sent and nothing becomes pending. */
 
 #include "../irq.h"
 #include "pci.h"
@@ -9,7 +9,10 @@
 #include <abi/types.h>
 #include <string.h>
 
-static uint32_t control(const struct pci_dev *d) { return pci_cfg_get(d, d->msix.cap + PCI_MSIX_CONTROL, 2); }
+static uint32_t control(const struct pci_dev *d)
+{
+    return pci_cfg_get(d, d->msix.cap + PCI_MSIX_CONTROL, 2);
+}
 
 int pci_msix_init(struct pci_dev *d, unsigned bar, uint32_t table, uint32_t pba, unsigned vectors)
 {

@@ -5,10 +5,8 @@
  * decoding on. The guest may move or disable them; what a BAR decodes follows at once. A BAR that would lie on
  * something else is not decoded until the conflict ends.
  *
- * Interrupts: MSI-X, or the INTA pin of each device as a level-triggered, active-high line of the IO-APIC: GSI PCI_GSI(slot).
- * The guest's ACPI tables (_PRT) say the same. Slot 0 is the host bridge.
- *
- * Port 0xcf9 is the chipset's reset control register: a rising bit 2 reboots the VM.
+ * Interrupts: MSI-X, or the INTA pin of each device as a level-triggered, active-high line of the IO-APIC: GSI
+ * PCI_GSI(slot). The guest's ACPI tables (_PRT) say the same. Slot 0 is the host bridge.
  *
  * Documents: [PCI-3.0] PCI Local Bus Specification 3.0 (configuration space 6.1, 6.2; MSI-X 6.8.2). */
 #pragma once
@@ -18,16 +16,16 @@
 #include <stdint.h>
 
 #define PCI_MMIO_FIRST 0xc0000000u /* = GMEM_HOLE_START */
-#define PCI_MMIO_END   0xfec00000u /* the IO-APIC */
-#define PCI_IO_FIRST   0xc000u
-#define PCI_IO_END     0x10000u
-#define PCI_SLOTS      32u
-#define PCI_GSI(slot)  (16u + ((slot) & 7u))
+#define PCI_MMIO_END 0xfec00000u   /* the IO-APIC */
+#define PCI_IO_FIRST 0xc000u
+#define PCI_IO_END 0x10000u
+#define PCI_SLOTS 32u
+#define PCI_GSI(slot) (16u + ((slot)&7u))
 
-#define PCI_BARS          6u
-#define PCI_CFG_SIZE      256u
-#define PCI_MSIX_VECTORS  32u /* most per device */
-#define PCI_MSIX_NONE     0xffffu
+#define PCI_BARS 6u
+#define PCI_CFG_SIZE 256u
+#define PCI_MSIX_VECTORS 32u /* most per device */
+#define PCI_MSIX_NONE 0xffffu
 
 enum pci_bar_kind { PCI_BAR_NONE = 0, PCI_BAR_MEM32, PCI_BAR_IO };
 
@@ -36,7 +34,7 @@ struct pci_bar {
     uint32_t size; /* power of two, at least 16 */
     const struct bus_ops *ops;
     void *ctx;
-    bool mapped;   /* on the bus at `base` */
+    bool mapped; /* on the bus at `base` */
     uint32_t base;
 };
 
@@ -81,8 +79,10 @@ struct pci_dev {
 
 /* Building a device: init, then BARs and capabilities, then add. The structure is the caller's and stays for ever. */
 void pci_dev_init(struct pci_dev *d, const char *name, const struct pci_ids *ids);
-void pci_bar_init(struct pci_dev *d, unsigned n, enum pci_bar_kind kind, uint32_t size, const struct bus_ops *ops, void *ctx);
-/* Room for a capability of len bytes (its id and next pointer included), read-only. Its offset; 0 when it does not fit. */
+void pci_bar_init(struct pci_dev *d, unsigned n, enum pci_bar_kind kind, uint32_t size, const struct bus_ops *ops,
+                  void *ctx);
+/* Room for a capability of len bytes (its id and next pointer included), read-only. Its offset; 0 when it does not fit.
+ */
 unsigned pci_cap_add(struct pci_dev *d, uint8_t id, unsigned len);
 /* The MSI-X capability: table and PBA at these offsets of BAR n, which the device's BAR handler passes on to
  * pci_msix_table_* and pci_msix_pba_read. SK_ENOMEM: no room; SK_EINVAL: too many vectors. */

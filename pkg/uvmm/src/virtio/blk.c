@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-/* The virtio block device [virtio-1.2 5.2] as a front-end of a block server (proto/blk.h): the server works on the queues in guest
- * memory; this file only carries registers, features and configuration across, and connects the signals:
+/* The virtio block device [virtio-1.2 5.2] as a front-end of a block server (proto/blk.h): the server works on the
+ * queues in guest memory; this file only carries registers, features and configuration across, and connects the
+ * signals:
  *
  *     guest's notification --(kernel doorbell)--> kick signal --> server
  *     server --> call signal --> this thread --> MSI-X or INTx
  *     server --> state signal --> this thread: configuration changed, device broken
  *
- * Start of the VM: the server may not be there yet, or may still look for its disk. The probe waits for it, says so after
- * WAIT_SAY_NS, and after WAIT_NS the VM starts without the disk. A disk that does not exist is known at once.
+ * Start of the VM: the server may not be there yet, or may still look for its disk. The probe waits for it, says so
+ * after WAIT_SAY_NS, and after WAIT_NS the VM starts without the disk. A disk that does not exist is known at once.
  *
- * A server that ends: the device gets DEVICE_NEEDS_RESET. When its driver resets it, the session is opened again, should there
- * be a new server behind the gate. */
+ * A server that ends: the device gets DEVICE_NEEDS_RESET. When its driver resets it, the session is opened again,
+ * should there be a new server behind the gate. */
 
 #include "../device.h"
 #include "../gmem.h"
@@ -27,18 +28,18 @@
 #include <util/bits.h>
 #include <virtio/blk.h>
 
-#define SECOND_NS   1000000000ull
+#define SECOND_NS 1000000000ull
 #define WAIT_SAY_NS (4 * SECOND_NS)
-#define WAIT_NS     (40 * SECOND_NS)
-#define CALL_NS     (10 * SECOND_NS) /* until a running server takes a call */
+#define WAIT_NS (40 * SECOND_NS)
+#define CALL_NS (10 * SECOND_NS) /* until a running server takes a call */
 #define CLASS_STORAGE_SCSI 0x010000u
 #define CONFIG_LONGEST 96u /* more than any version of struct virtio_blk_config has */
 #define CONFIG_WRITEBACK ((unsigned)offsetof(struct virtio_blk_config, writeback))
 #define CONFIG_NUM_QUEUES ((unsigned)offsetof(struct virtio_blk_config, num_queues))
 #define PACKED_BASE 0x80008000u /* both indices 0, both wrap counters 1 */
 
-/* The device type's own bits, and those of the transport that work through a proxy: the ring formats are the server's business.
- * NOTIFICATION_DATA would be lost in a doorbell, ACCESS_PLATFORM and RING_RESET are not implemented. */
+/* The device type's own bits, and those of the transport that work through a proxy: the ring formats are the server's
+ * business. NOTIFICATION_DATA would be lost in a doorbell, ACCESS_PLATFORM and RING_RESET are not implemented. */
 #define FEATURES_PASSED                                                                                                \
     (FIELD(23, 0) | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
 
@@ -74,8 +75,10 @@ static void server_lost(struct blk *b, int64_t err)
     b->open = false;
     if (!b->lost) {
         b->lost = true;
-        log_error(LOG_VIRTIO, "%s: the block server behind '%s' does not answer any more (%s): the disk is gone until the "
-                  "server is started again and the guest's driver resets the device", b->name, b->cap_name, sk_strerror(err));
+        log_error(LOG_VIRTIO,
+                  "%s: the block server behind '%s' does not answer any more (%s): the disk is gone until the "
+                  "server is started again and the guest's driver resets the device",
+                  b->name, b->cap_name, sk_strerror(err));
     }
     virtio_broken(&b->dev);
 }
@@ -142,8 +145,8 @@ static int64_t blk_memory_add(struct blk *b)
         msg_put_cap(&m, r[i].cap, RIGHT_R | RIGHT_W);
         int64_t err = blk_call_plain(b, &m);
         if (err < 0 && err != SK_EEXIST) { // a session opened again with the same server has it already
-            log_error(LOG_VIRTIO, "%s: sharing %llu KiB of guest memory with the block server behind '%s': %s%s", b->name,
-                      (unsigned long long)(r[i].size >> 10), b->cap_name, sk_strerror(err),
+            log_error(LOG_VIRTIO, "%s: sharing %llu KiB of guest memory with the block server behind '%s': %s%s",
+                      b->name, (unsigned long long)(r[i].size >> 10), b->cap_name, sk_strerror(err),
                       err == SK_ENOMEM ? ": give its client a larger --ds-max" : "");
             return err;
         }
@@ -237,7 +240,10 @@ static void state_event(void *ctx)
 
 /* --- virtio_ops --- */
 
-static struct blk *blk_of(struct virtio_dev *d) { return container_of(d, struct blk, dev); }
+static struct blk *blk_of(struct virtio_dev *d)
+{
+    return container_of(d, struct blk, dev);
+}
 
 static int blk_features_ok(struct virtio_dev *d, uint64_t features)
 {
@@ -251,8 +257,8 @@ static int blk_features_ok(struct virtio_dev *d, uint64_t features)
         err = blk_call_plain(b, &m);
     }
     if (err < 0) {
-        log_info(LOG_VIRTIO, "%s: the block server refused the features 0x%llx: %s", b->name, (unsigned long long)features,
-                 sk_strerror(err));
+        log_info(LOG_VIRTIO, "%s: the block server refused the features 0x%llx: %s", b->name,
+                 (unsigned long long)features, sk_strerror(err));
     }
     return (int)err;
 }
@@ -294,7 +300,8 @@ static int blk_queue_start(struct virtio_dev *d, unsigned q)
     err = err < 0 ? err : queue_call_cap(b, BLK_SET_VRING_KICK, q, b->queue[q].kick, RIGHT_BIND);
     err = err < 0 ? err : queue_call(b, BLK_SET_VRING_ENABLE, q, &enable, 1);
     if (err < 0) {
-        log_error(LOG_VIRTIO, "%s: starting queue %u (%u entries) at the block server: %s", b->name, q, vq->size, sk_strerror(err));
+        log_error(LOG_VIRTIO, "%s: starting queue %u (%u entries) at the block server: %s", b->name, q, vq->size,
+                  sk_strerror(err));
         return (int)err;
     }
     virtio_doorbell_set(d, q, b->queue[q].kick);
@@ -302,7 +309,10 @@ static int blk_queue_start(struct virtio_dev *d, unsigned q)
 }
 
 /* Every started queue has a doorbell: not reached, but for one whose doorbell was taken away in between. */
-static void blk_notify(struct virtio_dev *d, unsigned q) { sys_signal_raise(blk_of(d)->queue[q].kick); }
+static void blk_notify(struct virtio_dev *d, unsigned q)
+{
+    sys_signal_raise(blk_of(d)->queue[q].kick);
+}
 
 static void blk_reset(struct virtio_dev *d)
 {
@@ -370,8 +380,8 @@ static int64_t blk_wait_ready(struct blk *b)
         if (deadline == start + WAIT_NS) {
             return SK_ETIMEDOUT;
         }
-        log_print(LOG_VIRTIO, LOG_WARN, "%s: waiting for %s behind '%s'", b->name, bound ? "the disk" : "the block server",
-                  b->cap_name);
+        log_print(LOG_VIRTIO, LOG_WARN, "%s: waiting for %s behind '%s'", b->name,
+                  bound ? "the disk" : "the block server", b->cap_name);
         deadline = start + WAIT_NS;
     }
 }

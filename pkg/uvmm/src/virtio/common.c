@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The state of a virtio device as its driver sees it: the common configuration structure [virtio-1.2 4.1.4.3], device status
- * [2.1, 3.1], feature negotiation [2.2], interrupts [4.1.5.3, 4.1.5.4].
+/* The state of a virtio device as its driver sees it: the common configuration structure [virtio-1.2 4.1.4.3], device
+ * status [2.1, 3.1], feature negotiation [2.2], interrupts [4.1.5.3, 4.1.5.4].
  *
  * The driver may write anything at any time. What counts:
  * - features only before FEATURES_OK; queue registers only while the queue is disabled;
- * - a queue is enabled only with FEATURES_OK; one with registers that cannot work breaks the device (DEVICE_NEEDS_RESET);
+ * - a queue is enabled only with FEATURES_OK; one with registers that cannot work breaks the device
+ * (DEVICE_NEEDS_RESET);
  * - status bits are never cleared but by a reset. */
 
 #include "../gmem.h"
@@ -81,7 +82,8 @@ static void doorbell_remove(struct virtio_dev *d, struct virtio_queue *vq)
     }
     int64_t err = sys_doorbell_bind(guest_cap(), vq->doorbell_port, DOORBELL_ANY, CAP_NULL);
     if (err < 0) {
-        log_warn(LOG_VIRTIO, "%s: removing the doorbell at port 0x%x: %s", d->pci.name, vq->doorbell_port, sk_strerror(err));
+        log_warn(LOG_VIRTIO, "%s: removing the doorbell at port 0x%x: %s", d->pci.name, vq->doorbell_port,
+                 sk_strerror(err));
     }
     vq->doorbell_port = 0;
 }
@@ -98,7 +100,8 @@ static void doorbell_place(struct virtio_dev *d, unsigned q)
     }
     int64_t err = sys_doorbell_bind(guest_cap(), port, DOORBELL_ANY, vq->doorbell);
     if (err < 0) {
-        log_info(LOG_VIRTIO, "%s: no doorbell at port 0x%x (%s): notifications exit", d->pci.name, port, sk_strerror(err));
+        log_info(LOG_VIRTIO, "%s: no doorbell at port 0x%x (%s): notifications exit", d->pci.name, port,
+                 sk_strerror(err));
         return;
     }
     vq->doorbell_port = port;
@@ -151,7 +154,8 @@ void virtio_reset(struct virtio_dev *d)
     (void)virtio_isr_read(d);
 }
 
-/* Areas of a packed ring are descriptors and two 4-byte event structures, and its size may be any [virtio-1.2 2.8.10]. */
+/* Areas of a packed ring are descriptors and two 4-byte event structures, and its size may be any [virtio-1.2 2.8.10].
+ */
 static bool queue_valid(const struct virtio_dev *d, const struct virtio_queue *vq)
 {
     bool packed = (d->accepted & VIRTIO_F_RING_PACKED) != 0;
@@ -177,9 +181,11 @@ static void queue_start(struct virtio_dev *d, unsigned q)
         return;
     }
     if (!queue_valid(d, vq)) {
-        log_info(LOG_VIRTIO, "%s: the guest enabled queue %u with a bad size or address (%u, 0x%llx, 0x%llx, 0x%llx): the device "
-                 "needs a reset by its driver", d->pci.name, q, vq->size, (unsigned long long)vq->desc,
-                 (unsigned long long)vq->driver, (unsigned long long)vq->device);
+        log_info(LOG_VIRTIO,
+                 "%s: the guest enabled queue %u with a bad size or address (%u, 0x%llx, 0x%llx, 0x%llx): the device "
+                 "needs a reset by its driver",
+                 d->pci.name, q, vq->size, (unsigned long long)vq->desc, (unsigned long long)vq->driver,
+                 (unsigned long long)vq->device);
         virtio_broken(d);
         return;
     }
@@ -218,7 +224,7 @@ static void status_write(struct virtio_dev *d, uint8_t value)
         virtio_reset(d);
         return;
     }
-    d->status |= rising & (uint8_t)~(VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK);
+    d->status |= rising & (uint8_t) ~(VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK);
     if (rising & VIRTIO_STATUS_FEATURES_OK) {
         features_ok(d);
     }
@@ -234,7 +240,10 @@ static struct virtio_queue *selected(struct virtio_dev *d)
     return d->queue_select < d->queue_count ? &d->queue[d->queue_select] : NULL;
 }
 
-static uint32_t half(uint64_t v, uint32_t select) { return select < 2 ? (uint32_t)(v >> (32 * select)) : 0; }
+static uint32_t half(uint64_t v, uint32_t select)
+{
+    return select < 2 ? (uint32_t)(v >> (32 * select)) : 0;
+}
 
 uint64_t virtio_common_read(struct virtio_dev *d, unsigned off, unsigned width)
 {

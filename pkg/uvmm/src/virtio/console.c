@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* The virtio console [virtio-1.2 5.3]: one port, queue 0 to the guest, queue 1 from the guest; no MULTIPORT. It is a port of the
- * VM's console (console.h).
+/* The virtio console [virtio-1.2 5.3]: one port, queue 0 to the guest, queue 1 from the guest; no MULTIPORT. It is a
+ * port of the VM's console (console.h).
  *
- * To the guest: a chain is filled with the input that waits, as soon as both are there. While the guest has no buffer, input
- * stays where it comes from. From the guest: everything is written out before the chain is returned, at most TX_BUDGET bytes at
- * a time; a guest that queues more gets on with it in between (the signal `more` continues). */
+ * To the guest: a chain is filled with the input that waits, as soon as both are there. While the guest has no buffer,
+ * input stays where it comes from. From the guest: everything is written out before the chain is returned, at most
+ * TX_BUDGET bytes at a time; a guest that queues more gets on with it in between (the signal `more` continues). */
 
 #include "../console.h"
 #include "../device.h"
@@ -20,9 +20,9 @@
 #define RX 0u
 #define TX 1u
 #define QUEUE_SIZE 128u
-#define SEGMENTS   QUEUE_SIZE
-#define PIECE      256u
-#define TX_BUDGET  65536u
+#define SEGMENTS QUEUE_SIZE
+#define PIECE 256u
+#define TX_BUDGET 65536u
 #define CLASS_COMMUNICATION_OTHER 0x078000u
 
 #define VIRTIO_CONSOLE_F_EMERG_WRITE (1ull << 2)
@@ -229,7 +229,8 @@ static void input_ready(void *ctx)
 static int con_queue_start(struct virtio_dev *d, unsigned q)
 {
     const struct virtio_queue *vq = &d->queue[q];
-    struct vring_config cfg = {.num = vq->size, .desc = vq->desc, .avail = vq->driver, .used = vq->device, .features = d->accepted};
+    struct vring_config cfg = {
+        .num = vq->size, .desc = vq->desc, .avail = vq->driver, .used = vq->device, .features = d->accepted};
     int64_t err = vring_init(&con.ring[q], &con.mem, &cfg);
 
     if (err < 0) {

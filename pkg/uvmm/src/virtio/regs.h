@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VIRTIO_PCI_VENDOR      0x1af4u
+#define VIRTIO_PCI_VENDOR 0x1af4u
 #define VIRTIO_PCI_DEVICE_BASE 0x1040u /* + device type [4.1.2] */
-#define VIRTIO_PCI_REVISION    1u
+#define VIRTIO_PCI_REVISION 1u
 
 /* struct virtio_pci_cap [4.1.4] */
 struct virtio_pci_cap {
@@ -63,5 +63,5 @@ _Static_assert(COMMON_CFG(queue_device) == 48, "common cfg layout");
 _Static_assert(sizeof(struct virtio_pci_common_cfg) == 56, "common cfg layout");
 
 /* ISR status [4.1.4.5] */
-#define VIRTIO_ISR_QUEUE  0x1u
+#define VIRTIO_ISR_QUEUE 0x1u
 #define VIRTIO_ISR_CONFIG 0x2u

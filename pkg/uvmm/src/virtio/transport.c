@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Virtio over PCI [virtio-1.2 4.1]: identification, capabilities, BARs and the window through configuration space. The layout of
- * the BARs is in virtio.h. */
+/* Virtio over PCI [virtio-1.2 4.1]: identification, capabilities, BARs and the window through configuration space. The
+ * layout of the BARs is in virtio.h. */
 
 #include "../pci/regs.h"
 #include "regs.h"
@@ -9,15 +9,15 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define BAR_REGS    0u
-#define BAR_NOTIFY  1u
-#define REGS_PAGE   0x1000u
+#define BAR_REGS 0u
+#define BAR_NOTIFY 1u
+#define REGS_PAGE 0x1000u
 #define REGS_COMMON 0x0000u
-#define REGS_ISR    0x1000u
+#define REGS_ISR 0x1000u
 #define REGS_DEVICE 0x2000u
-#define REGS_MSIX   0x3000u
-#define REGS_PBA    0x3800u
-#define REGS_SIZE   0x4000u
+#define REGS_MSIX 0x3000u
+#define REGS_PBA 0x3800u
+#define REGS_SIZE 0x4000u
 #define NOTIFY_MULTIPLIER 4u
 
 /* VIRTIO_PCI_CAP_PCI_CFG: pci_cfg_data stands behind the capability. */
@@ -82,7 +82,8 @@ static uint64_t notify_read(void *ctx, uint64_t off, unsigned width)
     return 0;
 }
 
-/* The register says which queue; the value repeats it. A single byte is no notification, as with the kernel's doorbells. */
+/* The register says which queue; the value repeats it. A single byte is no notification, as with the kernel's
+ * doorbells. */
 static void notify_write(void *ctx, uint64_t off, unsigned width, uint64_t value)
 {
     (void)value;
@@ -145,7 +146,10 @@ static void window_written(struct pci_dev *p, unsigned off, unsigned width)
     }
 }
 
-static void dev_reset(struct pci_dev *p) { virtio_reset(container_of(p, struct virtio_dev, pci)); }
+static void dev_reset(struct pci_dev *p)
+{
+    virtio_reset(container_of(p, struct virtio_dev, pci));
+}
 
 /* All capabilities of a device take 3 * 16 + 2 * 20 + 12 bytes: they always fit. */
 static unsigned cap_add(struct virtio_dev *d, enum virtio_pci_cfg_type type, uint8_t bar, uint32_t off, uint32_t len,
@@ -195,8 +199,9 @@ static uint32_t pow2_at_least(uint32_t v, uint32_t lowest)
 
 int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info)
 {
-    const struct pci_ids ids = {VIRTIO_PCI_VENDOR, (uint16_t)(VIRTIO_PCI_DEVICE_BASE + info->id), VIRTIO_PCI_VENDOR,
-                                (uint16_t)(0x40 + info->id), info->class_code, VIRTIO_PCI_REVISION};
+    const struct pci_ids ids = {VIRTIO_PCI_VENDOR, (uint16_t)(VIRTIO_PCI_DEVICE_BASE + info->id),
+                                VIRTIO_PCI_VENDOR, (uint16_t)(0x40 + info->id),
+                                info->class_code,  VIRTIO_PCI_REVISION};
     uint32_t notify_bytes = NOTIFY_MULTIPLIER * info->queue_count;
 
     assert(info->queue_count <= VIRTIO_QUEUES_MAX && info->config_size <= VIRTIO_CONFIG_MAX);
@@ -209,8 +214,8 @@ int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info)
     d->config_size = info->config_size;
     memcpy(d->config, info->config, info->config_size);
     for (unsigned q = 0; q < info->queue_count; q++) {
-        d->queue[q] = (struct virtio_queue){
-            .size_max = info->queue_size, .size = info->queue_size, .vector = VIRTIO_NO_VECTOR};
+        d->queue[q] =
+            (struct virtio_queue){.size_max = info->queue_size, .size = info->queue_size, .vector = VIRTIO_NO_VECTOR};
     }
     d->pci.cfg[PCI_INTERRUPT_PIN] = 1;
     d->pci.bar_moved = bar_moved;

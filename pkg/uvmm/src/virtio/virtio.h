@@ -2,15 +2,15 @@
 /* A virtio device of the guest: the device-independent half (status, features, queue registers, interrupts) and its
  * transport, virtio over PCI in its modern form [virtio-1.2 4.1]. A device model fills in struct virtio_ops.
  *
- * Life: reset -> ACKNOWLEDGE, DRIVER -> features negotiated (FEATURES_OK: ops->features_ok) -> queues enabled -> DRIVER_OK:
- * ops->queue_start for each enabled queue -> running. Writing 0 to the status, or a reset of the VM: ops->reset, in every
- * state. virtio_broken() sets DEVICE_NEEDS_RESET and tells the driver.
+ * Life: reset -> ACKNOWLEDGE, DRIVER -> features negotiated (FEATURES_OK: ops->features_ok) -> queues enabled ->
+ * DRIVER_OK: ops->queue_start for each enabled queue -> running. Writing 0 to the status, or a reset of the VM:
+ * ops->reset, in every state. virtio_broken() sets DEVICE_NEEDS_RESET and tells the driver.
  *
  * BARs:
  *   BAR0 (memory, 16 KiB)  0x0000 common configuration, 0x1000 ISR, 0x2000 device configuration,
  *                          0x3000 MSI-X table, 0x3800 PBA
- *   BAR1 (I/O ports)       one 4-byte register per queue to notify it. A queue with a doorbell signal (virtio_doorbell_set)
- *                          has it raised by the kernel, without an exit; the others exit and ops->notify is called.
+ *   BAR1 (I/O ports)       one 4-byte register per queue to notify it. A queue with a doorbell signal
+ * (virtio_doorbell_set) has it raised by the kernel, without an exit; the others exit and ops->notify is called.
  *
  * One thread; everything the guest writes may be garbage. */
 #pragma once
@@ -21,12 +21,13 @@
 
 #define VIRTIO_QUEUES_MAX 16u
 #define VIRTIO_CONFIG_MAX 128u
-#define VIRTIO_NO_VECTOR  0xffffu
+#define VIRTIO_NO_VECTOR 0xffffu
 
 struct virtio_dev;
 
 struct virtio_ops {
-    /* The driver has accepted these features (a subset of what is offered, with VERSION_1). An error refuses them. NULL: fine. */
+    /* The driver has accepted these features (a subset of what is offered, with VERSION_1). An error refuses them.
+     * NULL: fine. */
     int (*features_ok)(struct virtio_dev *d, uint64_t features);
     /* The queue's registers are valid: size fits, areas aligned and in RAM. An error breaks the device. */
     int (*queue_start)(struct virtio_dev *d, unsigned q);
@@ -84,7 +85,10 @@ void virtio_broken(struct virtio_dev *d);
 /* From now on the kernel raises this signal when the guest notifies the queue (CAP_NULL: no more). Follows the BAR. */
 void virtio_doorbell_set(struct virtio_dev *d, unsigned q, cap_t signal);
 
-static inline bool virtio_running(const struct virtio_dev *d) { return (d->status & VIRTIO_STATUS_DRIVER_OK) != 0; }
+static inline bool virtio_running(const struct virtio_dev *d)
+{
+    return (d->status & VIRTIO_STATUS_DRIVER_OK) != 0;
+}
 
 /* --- between common.c (state) and transport.c (BARs) --- */
 uint64_t virtio_common_read(struct virtio_dev *d, unsigned off, unsigned width);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The block proxy against a model of a block server (proto/blk.h) that records what it is told.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #include "../../src/device.h"
 #include "../../src/virtio/virtio.h"
@@ -15,8 +15,8 @@
 #include <util/bits.h>
 
 #define VERSION_1 (1ull << 32)
-#define OFFERED   (VERSION_1 | 1ull << 29 | 1ull << 28 | 1ull << 38 | 1ull << 33 | 1ull << 12 | 1ull << 11 | 1ull << 9)
-#define CONFIG    72u
+#define OFFERED (VERSION_1 | 1ull << 29 | 1ull << 28 | 1ull << 38 | 1ull << 33 | 1ull << 12 | 1ull << 11 | 1ull << 9)
+#define CONFIG 72u
 
 struct server_queue {
     uint64_t num, addr[3], base;
@@ -27,8 +27,8 @@ struct server_queue {
 static struct {
     int64_t status; /* of BLK_GET_STATUS; DEVICE_NEEDS_RESET in device_status */
     uint8_t device_status;
-    bool bound;     /* takes calls */
-    bool dead;      /* calls end with SK_EGONE */
+    bool bound; /* takes calls */
+    bool dead;  /* calls end with SK_EGONE */
     int64_t fail_op, fail_with;
     unsigned resets, regions, calls;
     uint64_t features;
@@ -40,7 +40,10 @@ static struct {
 static struct driver drv;
 static unsigned slot;
 
-static int64_t reply(int64_t status, unsigned words) { return (int64_t)TAG((uint32_t)status, words, 0); }
+static int64_t reply(int64_t status, unsigned words)
+{
+    return (int64_t)TAG((uint32_t)status, words, 0);
+}
 
 static int64_t get_config(uint64_t *mr)
 {
@@ -170,7 +173,10 @@ static int teardown(void **state)
     return 0;
 }
 
-static int probe(void) { return virtio_blk_type.probe(NULL, 0, "disk"); }
+static int probe(void)
+{
+    return virtio_blk_type.probe(NULL, 0, "disk");
+}
 
 static void start(void)
 {
@@ -394,7 +400,7 @@ static void test_server_dies(void **state)
     common_write(&drv, 20, 1, 0);
     assert_int_equal(common_read(&drv, 20, 1), 0);
     assert_false(driver_features(&drv, VERSION_1)); // still dead
-    srv.dead = false; // a new one behind the same gate
+    srv.dead = false;                               // a new one behind the same gate
     srv.ready = CAP_NULL;
     assert_true(driver_features(&drv, VERSION_1));
     assert_int_equal(srv.regions, 2);
@@ -433,10 +439,24 @@ static void test_vm_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_start), T(test_signals), T(test_doorbell_moves), T(test_without_doorbells), T(test_no_cap), T(test_wrong_serial),
-        T(test_busy), T(test_server_never_comes), T(test_never_ready), T(test_ready_later), T(test_malformed_server),
-        T(test_queue_clamp), T(test_config_change), T(test_needs_reset), T(test_writeback), T(test_server_dies),
-        T(test_queue_refused), T(test_vm_reset),
+        T(test_start),
+        T(test_signals),
+        T(test_doorbell_moves),
+        T(test_without_doorbells),
+        T(test_no_cap),
+        T(test_wrong_serial),
+        T(test_busy),
+        T(test_server_never_comes),
+        T(test_never_ready),
+        T(test_ready_later),
+        T(test_malformed_server),
+        T(test_queue_clamp),
+        T(test_config_change),
+        T(test_needs_reset),
+        T(test_writeback),
+        T(test_server_dies),
+        T(test_queue_refused),
+        T(test_vm_reset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

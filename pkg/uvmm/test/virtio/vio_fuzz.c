@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* A guest that does anything: accesses to configuration space, BARs (wherever it has put them) and ports, garbage in memory and
- * rings, input and events in between. Input: a sequence of 8-byte steps. */
+/* A guest that does anything: accesses to configuration space, BARs (wherever it has put them) and ports, garbage in
+ * memory and rings, input and events in between. Input: a sequence of 8-byte steps. */
 #include "../../src/device.h"
 #include "../../src/virtio/virtio.h"
 #include "fakes.h"
@@ -17,7 +17,10 @@ struct step {
     uint32_t value;
 };
 
-static int64_t words(unsigned n) { return (int64_t)TAG(0, n, 0); }
+static int64_t words(unsigned n)
+{
+    return (int64_t)TAG(0, n, 0);
+}
 
 /* A block server that accepts everything. */
 static int64_t server(uint64_t tag, uint64_t deadline)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Virtio over PCI as a driver sees it, and the console on it.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #include "../../src/device.h"
 #include "../../src/virtio/regs.h"
@@ -15,16 +15,17 @@
 #define NUM 8u
 #define VERSION_1 (1ull << 32)
 #define EVENT_IDX (1ull << 29)
-#define RING(q)  (0x1000u + 0x3000u * (q))
-#define DESC(q)  RING(q)
+#define RING(q) (0x1000u + 0x3000u * (q))
+#define DESC(q) RING(q)
 #define AVAIL(q) (RING(q) + 0x1000)
-#define USED(q)  (RING(q) + 0x2000)
-#define DATA     0x10000u
+#define USED(q) (RING(q) + 0x2000)
+#define DATA 0x10000u
 
 static struct driver drv;
 static uint16_t avail_idx[2];
 
-/* The devices under test keep their state in static variables, as a program has one of each: a test starts with a VM reset. */
+/* The devices under test keep their state in static variables, as a program has one of each: a test starts with a VM
+ * reset. */
 static int setup(void **state)
 {
     static bool made;
@@ -58,7 +59,10 @@ static void start(uint64_t features)
     assert_int_equal(common_read(&drv, 20, 1), 15);
 }
 
-static void put(uint32_t addr, const void *data, unsigned len) { memcpy(fake.ram + addr, data, len); }
+static void put(uint32_t addr, const void *data, unsigned len)
+{
+    memcpy(fake.ram + addr, data, len);
+}
 static uint16_t get16(uint32_t addr)
 {
     uint16_t v;
@@ -66,7 +70,10 @@ static uint16_t get16(uint32_t addr)
     memcpy(&v, fake.ram + addr, 2);
     return v;
 }
-static uint32_t get32(uint32_t addr) { return get16(addr) | (uint32_t)get16(addr + 2) << 16; }
+static uint32_t get32(uint32_t addr)
+{
+    return get16(addr) | (uint32_t)get16(addr + 2) << 16;
+}
 
 static void desc_set(unsigned q, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
@@ -96,9 +103,9 @@ static void test_common_layout(void **state)
         unsigned off, width;
         uint32_t value;
     } expect[] = {
-        {0, 4, 1},   {4, 4, 1},  {8, 4, 1},   {12, 4, 1},  {16, 2, 0}, {18, 2, 2}, {20, 1, 15}, {21, 1, 0},
-        {22, 2, 1},  {24, 2, 8}, {26, 2, 2},  {28, 2, 1},  {30, 2, 1}, {32, 4, DESC(1)}, {36, 4, 0},
-        {40, 4, AVAIL(1)}, {44, 4, 0}, {48, 4, USED(1)}, {52, 4, 0}, {56, 4, 0},
+        {0, 4, 1},  {4, 4, 1},         {8, 4, 1},  {12, 4, 1},       {16, 2, 0}, {18, 2, 2}, {20, 1, 15},
+        {21, 1, 0}, {22, 2, 1},        {24, 2, 8}, {26, 2, 2},       {28, 2, 1}, {30, 2, 1}, {32, 4, DESC(1)},
+        {36, 4, 0}, {40, 4, AVAIL(1)}, {44, 4, 0}, {48, 4, USED(1)}, {52, 4, 0}, {56, 4, 0},
     };
 
     (void)state;
@@ -131,7 +138,7 @@ static void test_features(void **state)
     assert_int_equal(common_read(&drv, 4, 4), 1);
     common_write(&drv, 0, 4, 2);
     assert_int_equal(common_read(&drv, 4, 4), 0);
-    assert_false(driver_features(&drv, 0));                    // VERSION_1 is a must
+    assert_false(driver_features(&drv, 0));                      // VERSION_1 is a must
     assert_false(driver_features(&drv, VERSION_1 | 1ull << 33)); // not offered
     assert_true(driver_features(&drv, VERSION_1 | EVENT_IDX));
     common_write(&drv, 12, 4, 0); // too late
@@ -230,7 +237,8 @@ static void test_window(void **state)
     cfg_write(1, drv.window + 12, 4, 2);
     assert_int_equal(cfg_read(1, drv.window + 16, 2), 2);
     // What is not valid does nothing: length, alignment, range, BAR.
-    static const uint32_t bad[][3] = {{0, 20, 3}, {0, 21, 2}, {0, 0x4000, 4}, {0, 0xfffffffc, 4}, {3, 0, 4}, {200, 0, 4}, {0, 20, 0}};
+    static const uint32_t bad[][3] = {{0, 20, 3}, {0, 21, 2},  {0, 0x4000, 4}, {0, 0xfffffffc, 4},
+                                      {3, 0, 4},  {200, 0, 4}, {0, 20, 0}};
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         cfg_write(1, drv.window + 4, 1, bad[i][0]);
         cfg_write(1, drv.window + 8, 4, bad[i][1]);
@@ -419,9 +427,23 @@ static void test_second_console(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_common_layout), T(test_identity), T(test_features), T(test_status), T(test_queue_registers_lock), T(test_bad_queues),
-        T(test_late_enable), T(test_window), T(test_isr), T(test_output), T(test_output_long), T(test_input),
-        T(test_input_backpressure), T(test_input_split), T(test_hostile_buffers), T(test_emergency_write), T(test_driver_reset),
+        T(test_common_layout),
+        T(test_identity),
+        T(test_features),
+        T(test_status),
+        T(test_queue_registers_lock),
+        T(test_bad_queues),
+        T(test_late_enable),
+        T(test_window),
+        T(test_isr),
+        T(test_output),
+        T(test_output_long),
+        T(test_input),
+        T(test_input_backpressure),
+        T(test_input_split),
+        T(test_hostile_buffers),
+        T(test_emergency_write),
+        T(test_driver_reset),
         T(test_second_console),
     };
 
