@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The block proxy against a model of a block server (proto/blk.h) that records what it is told.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "../../src/device.h"
 #include "../../src/virtio/virtio.h"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Configuration space, BARs, MSI-X and INTx of the guest's PCI bus.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "../../src/device.h"
 #include "../../src/pci/pci.h"

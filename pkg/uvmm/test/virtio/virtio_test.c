@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Virtio over PCI as a driver sees it, and the console on it.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "../../src/device.h"
 #include "../../src/virtio/regs.h"
