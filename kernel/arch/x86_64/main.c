@@ -66,18 +66,7 @@ static void kinfo_init(void)
     memcpy(kinfo->version, kernel_version, strlen(kernel_version) < 63 ? strlen(kernel_version) : 63);
 }
 
-static void vm_describe(void)
-{
-    const char *why = "unknown reason";
-    const struct vm_ops *ops = vm_ops_get(&why);
-    if (!ops) {
-        kprintf("kernel: no hardware virtualization: %s\n", why);
-        return;
-    }
-    kinfo->vm_kind = ops->kind;
-    kinfo->vm_features = ops->features;
-    kprintf("kernel: virtualization: %s with nested paging\n", ops->name);
-}
+
 
 static void memory_describe(void)
 {
@@ -117,7 +106,6 @@ _Noreturn void boot_main(uint32_t magic, uint32_t info_pa)
     interrupts_init(boot_rsdp_find(plan));
     time_init(acpi.pm_timer);
     vm_init();
-    vm_describe();
     console_input_init(boot_option("-serial_esc"));
     core_init();
     trap_start();
