@@ -39,3 +39,5 @@ $(KERNEL): $(KERNEL_OBJ) $(KERNEL_SYMS) $(KERNEL_LDS)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(call kernel-link,$@,)
+
+include $(SRC)/kernel/test/vm.mk

@@ -12,8 +12,8 @@
 #include "svm.h"
 #include "cpu.h"
 #include "fpu.h"
+#include "paging.h"
 #include "vm_priv.h"
-#include <kernel/log.h>
 
 #define MSR_TSC_AUX 0xc0000103u
 #define MSR_SYSENTER_CS 0x174u
@@ -298,11 +298,11 @@ static void features_init(struct cpuid_regs svm)
 
 static void svm_enable(void)
 {
-    svm_cpu.iopm_pa = vm_image_phys(svm_iopm);
-    svm_cpu.msrpm_pa = vm_image_phys(svm_msrpm);
-    svm_cpu.host_save_pa = vm_image_phys(svm_host_save);
+    svm_cpu.iopm_pa = (paddr_t){ image_to_phys(svm_iopm) };
+    svm_cpu.msrpm_pa = (paddr_t){ image_to_phys(svm_msrpm) };
+    svm_cpu.host_save_pa = (paddr_t){ image_to_phys(svm_host_save) };
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
-    msr_write(MSR_VM_HSAVE_PA, vm_image_phys(svm_hsave).v);
+    msr_write(MSR_VM_HSAVE_PA, image_to_phys(svm_hsave));
     if (svm_cpu.limits.tsc_aux) {
         msr_write(MSR_TSC_AUX, 0);
     }
