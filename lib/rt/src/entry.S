@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Entries of a program: its start, its system calls, its faults; and the guarded accesses.
+/* Entries of a program: its system calls and its faults; and the guarded accesses.
  *
  * Foreign system call: the kernel resumes here with rcx = return address, r11 = flags, all else as at the SYSCALL,
  * on the program's own stack, whose red zone (128 bytes, psABI 3.2.2) is in use. Everything but rax, rcx, r11 must
@@ -9,16 +9,6 @@
  * handler has its own. It ends by loading all registers from struct utcb_fault. */
 
     .text
-
-    .globl _sk_start
-    .type _sk_start, @function
-_sk_start:
-    xor %ebp, %ebp
-    mov %rsp, %rdi
-    and $-16, %rsp
-    call rt_start
-    ud2
-    .size _sk_start, . - _sk_start
 
     .globl rt_syscall_entry
     .type rt_syscall_entry, @function

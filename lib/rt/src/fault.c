@@ -8,6 +8,7 @@
 #include "rt_priv.h"
 #include "symbols.h"
 
+#include <rt/exception.h>
 #include <rt/guard.h>
 #include <sk/env.h>
 #include <sk/init.h>
@@ -57,30 +58,12 @@ static void put(const char *format, ...)
     }
 }
 
-/* Exceptions by number [SDM-3 table 6-1]. */
-static const char *const exceptions[] = {
-    "division error", "debug exception", "NMI", "breakpoint", "overflow", "bound range exceeded", "invalid opcode",
-    "no FPU", "double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack segment fault",
-    "general protection fault", "page fault", "reserved exception", "floating point error", "misaligned access",
-    "machine check", "SIMD floating point error",
-};
-
-/* Page fault error code [SDM-3 4.7]. */
-#define PF_PRESENT (1u << 0)
-#define PF_WRITE   (1u << 1)
-#define PF_FETCH   (1u << 4)
-
 static void put_cause(const struct utcb_fault *f)
 {
-    const char *name = f->vector < sizeof(exceptions) / sizeof(exceptions[0]) ? exceptions[f->vector] : "exception";
+    char cause[96];
 
-    put("%s: %s", rt_program_name(), name);
-    if (f->vector != 14) {
-        put(" (vector %lu, error code 0x%lx)\n", f->vector, f->error);
-        return;
-    }
-    const char *what = f->error & PF_FETCH ? "executing" : f->error & PF_WRITE ? "writing" : "reading";
-    put(" %s 0x%lx (%s)\n", what, f->address, f->error & PF_PRESENT ? "not permitted" : "nothing is mapped there");
+    rt_exception_describe(f, cause, sizeof(cause));
+    put("%s: %s\n", rt_program_name(), cause);
 }
 
 static void put_place(const char *label, uint64_t addr, const void *elf, size_t size)

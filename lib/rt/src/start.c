@@ -3,6 +3,7 @@
 #include "rt_priv.h"
 
 #include <elf.h>
+#include <rt/start.h>
 #include <sk/init.h>
 #include <sk/sys.h>
 #include <string.h>
@@ -11,7 +12,6 @@ int main(int argc, char **argv, char **envp);
 /* The C library's start: sets up TLS and stdio, runs constructors and main, exits with its result. */
 _Noreturn int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
                                 void (*fini)(void), void (*ldso)(void));
-_Noreturn void rt_start(uint64_t *stack);
 
 const char *rt_program_path = "?";
 

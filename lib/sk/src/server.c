@@ -101,6 +101,35 @@ int64_t server_signal(struct server_source *s, cap_t cap, server_event_fn event,
     return err < 0 ? source_fail(s, made, err) : SK_OK;
 }
 
+int64_t server_release_calls(struct server_source *s)
+{
+    int64_t own = sys_cap_copy(s->cap, RIGHT_BIND | RIGHT_CTRL);
+
+    if (own < 0) {
+        return own;
+    }
+    sys_cap_drop(s->cap);
+    s->cap = (cap_t)own;
+    return SK_OK;
+}
+
+int64_t server_reply_handover(struct server_source *s, struct msg *reply)
+{
+    int64_t own = sys_cap_copy(s->cap, RIGHT_BIND | RIGHT_CTRL);
+
+    if (own < 0) {
+        return own;
+    }
+    if (reply->bad) {
+        sys_cap_drop((cap_t)own);
+        return SK_EMSG;
+    }
+    sys_reply(TAG(SK_OK, reply->words, reply->caps));
+    sys_cap_drop(s->cap);
+    s->cap = (cap_t)own;
+    return SERVER_NO_REPLY;
+}
+
 void server_remove(struct server_source *s)
 {
     if (s->magic == 0) {
