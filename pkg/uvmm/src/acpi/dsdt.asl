@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/* The virtual PC's namespace: one PCI root bus, COM1 and the RTC where they exist (register POWER_PRESENT of dev/power.h), soft-off.
+ * Ports and windows here and in dev/power.h, pci/ and acpi_tables.c belong together. */
+DefinitionBlock ("dsdt.aml", "DSDT", 2, "SKERRY", "VIRTPC", 1)
+{
+    // SLP_TYP of S5 is POWER_S5_TYPE.
+    Name (\_S5, Package () { 5, 5, 0, 0 })
+
+    Scope (\_SB)
+    {
+        OperationRegion (PRES, SystemIO, 0x610, 1)
+        Field (PRES, ByteAcc, NoLock, Preserve)
+        {
+            HCOM, 1,
+            HRTC, 1
+        }
+
+        Device (CPU0)
+        {
+            Name (_HID, "ACPI0007")
+            Name (_UID, 0)
+        }
+
+        Device (PCI0)
+        {
+            Name (_HID, EisaId ("PNP0A03"))
+            Name (_UID, 0)
+            Name (_BBN, 0)
+            Name (_CRS, ResourceTemplate ()
+            {
+                WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0, 0, 0, 1)
+                IO (Decode16, 0xcf8, 0xcf8, 1, 8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, 0xc000, 0xffff, 0, 0x4000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
+                             0, 0xc0000000, 0xfebfffff, 0, 0x3ec00000)
+            })
+
+            // All pins of slot s: global interrupt PCI_GSI(s) = 16 + s % 8 (pci/pci.h).
+            Method (_PRT, 0, Serialized)
+            {
+                Local0 = Package (128) {}
+                Local1 = 0
+                While (Local1 < 128)
+                {
+                    Local2 = Package (4) { 0, 0, 0, 0 }
+                    Local2 [0] = ((Local1 >> 2) << 16) | 0xffff
+                    Local2 [1] = Local1 & 3
+                    Local2 [3] = 16 + ((Local1 >> 2) & 7)
+                    Local0 [Local1] = Local2
+                    Local1++
+                }
+                Return (Local0)
+            }
+        }
+
+        Device (COM1)
+        {
+            Name (_HID, EisaId ("PNP0501"))
+            Name (_UID, 1)
+            Method (_STA) { If (HCOM) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x3f8, 0x3f8, 1, 8)
+                IRQNoFlags () { 4 }
+            })
+        }
+
+        Device (RTC0)
+        {
+            Name (_HID, EisaId ("PNP0B00"))
+            Method (_STA) { If (HRTC) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x70, 0x70, 1, 2)
+                IRQNoFlags () { 8 }
+            })
+        }
+
+        // Motherboard resources that no driver claims.
+        Device (SYSR)
+        {
+            Name (_HID, EisaId ("PNP0C02"))
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x600, 0x600, 1, 0x20)
+                IO (Decode16, 0x92, 0x92, 1, 1)
+                IO (Decode16, 0x4d0, 0x4d0, 1, 2)
+            })
+        }
+    }
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+/* CPUID policy: a leaf is masked by what is listed here (a white list), so a new host feature never leaks into the guest by itself.
+ * [SDM-2 CPUID; APM-3 appendix E; KVM's paravirtual leaves: kernel.org "KVM CPUID bits"] */
+#include "cpuid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <util/bits.h>
+
+/* Leaf 1 EDX: FPU VME DE PSE TSC MSR PAE CX8 APIC SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2.
+ * No machine-check bits: there are no banks. */
+#define L1_EDX (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | BIT(13) | \
+                BIT(15) | BIT(16) | BIT(17) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26))
+/* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
+#define L1_ECX (BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) | \
+                BIT(28) | BIT(29) | BIT(30))
+#define L1_ECX_X2APIC       BIT(21)
+#define L1_ECX_TSC_DEADLINE BIT(24)
+#define L1_ECX_XSAVE        BIT(26)
+#define L1_ECX_OSXSAVE      BIT(27)
+#define L1_ECX_AVX          (BIT(28) | BIT(12) | BIT(29)) /* AVX and what is encoded with VEX only: FMA, F16C */
+#define L1_ECX_HYPERVISOR   BIT(31)
+/* Leaf 7: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA; UMIP GFNI RDPID; FSRM */
+#define L7_EBX (BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(18) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(29))
+#define L7_EBX_TSC_ADJUST BIT(1)
+#define L7_EBX_AVX2       BIT(5)
+#define L7_ECX (BIT(2) | BIT(8) | BIT(22))
+#define L7_EDX BIT(4)
+/* 0x80000001 EDX: the bits that repeat leaf 1 on AMD, SYSCALL NX MMXEXT PDPE1GB RDTSCP LM */
+#define E1_EDX ((L1_EDX & 0x0183f3ff) | BIT(11) | BIT(20) | BIT(22) | BIT(26) | BIT(27) | BIT(29))
+/* 0x80000001 ECX: LAHF ABM SSE4A MISALIGNSSE PREFETCHW */
+#define E1_ECX (BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8))
+#define E7_EDX_INVARIANT_TSC BIT(8)
+/* 0x80000008 EBX: CLZERO, XSAVEERPTR */
+#define E8_EBX (BIT(0) | BIT(2))
+
+/* KVM: CLOCKSOURCE, NOP_IO_DELAY, CLOCKSOURCE2, PV_EOI, CLOCKSOURCE_STABLE */
+#define HV_FEATURES (BIT(0) | BIT(1) | BIT(3) | BIT(6) | BIT(24))
+
+#define CR4_OSXSAVE BIT(18)
+
+#define MAX_BASIC    0x16u
+#define MAX_EXTENDED 0x80000008u
+#define BUS_KHZ      1000000u /* the local APIC timer's clock: 1 GHz (dev/lapic.h) */
+
+static struct cpuid_host host;
+static uint32_t max_basic_host, max_extended_host;
+
+void cpuid_init(const struct cpuid_host *h)
+{
+    host = *h;
+    max_basic_host = host.leaf(0, 0).eax;
+    max_extended_host = host.leaf(0x80000000, 0).eax;
+}
+
+static bool host_has_xsave(void)
+{
+    return max_basic_host >= 0xd && (host.leaf(1, 0).ecx & L1_ECX_XSAVE) != 0;
+}
+
+/* x87 and SSE always; AVX when all of its state is switched. Further components stay hidden. */
+uint64_t cpuid_xcr0_mask(void)
+{
+    struct cpuid_regs d;
+
+    if (!host_has_xsave()) {
+        return 0;
+    }
+    d = host.leaf(0xd, 0);
+    uint64_t m = (d.eax | (uint64_t)d.edx << 32) & host.xcr0 & 7;
+    return (m & 3) == 3 ? m : 0;
+}
+
+int cpuid_xcr0_valid(uint64_t xcr0)
+{
+    return (xcr0 & 1) != 0 && (xcr0 & ~cpuid_xcr0_mask()) == 0 && ((xcr0 & 4) == 0 || (xcr0 & 2) != 0);
+}
+
+uint64_t cpuid_efer_mask(void)
+{
+    struct cpuid_regs e = host.leaf(0x80000001, 0);
+
+    return BIT(0) | BIT(8) | BIT(10) | ((e.edx & BIT(20)) != 0 ? BIT(11) : 0);
+}
+
+uint64_t cpuid_tsc_hz(void)
+{
+    return host.tsc_hz;
+}
+
+static struct cpuid_regs leaf_1(const struct cpuid_guest *g)
+{
+    struct cpuid_regs r = host.leaf(1, 0);
+
+    r.ebx = (r.ebx & 0xff00) | 1 << 16; /* CLFLUSH size; one logical processor, APIC id 0 */
+    r.ecx &= L1_ECX;
+    if (cpuid_xcr0_mask() == 0) {
+        r.ecx &= (uint32_t)~L1_ECX_XSAVE;
+    }
+    if ((cpuid_xcr0_mask() & 4) == 0) {
+        r.ecx &= (uint32_t)~L1_ECX_AVX;
+    }
+    r.ecx |= L1_ECX_X2APIC | L1_ECX_TSC_DEADLINE | L1_ECX_HYPERVISOR;
+    r.ecx |= (g->cr4 & CR4_OSXSAVE) != 0 ? L1_ECX_OSXSAVE : 0;
+    r.edx &= L1_EDX;
+    r.edx |= BIT(9) | BIT(12); /* APIC and MTRRs are emulated */
+    return r;
+}
+
+/* Deterministic cache parameters (Intel): nothing is shared. */
+static struct cpuid_regs leaf_4(uint32_t sub)
+{
+    struct cpuid_regs r = {0};
+
+    if (max_basic_host >= 4) {
+        r = host.leaf(4, sub);
+        r.eax &= 0x3fff;
+    }
+    return r;
+}
+
+static struct cpuid_regs leaf_7(uint32_t sub)
+{
+    struct cpuid_regs r = {0};
+
+    if (sub != 0 || max_basic_host < 7) {
+        return r;
+    }
+    r = host.leaf(7, 0);
+    r.eax = 0;
+    r.ebx = (r.ebx & L7_EBX) | L7_EBX_TSC_ADJUST;
+    if ((cpuid_xcr0_mask() & 4) == 0) {
+        r.ebx &= (uint32_t)~L7_EBX_AVX2;
+    }
+    r.ecx &= L7_ECX;
+    r.edx &= L7_EDX;
+    return r;
+}
+
+/* Extended topology: one thread of one core [SDM-2 CPUID 0Bh]. */
+static struct cpuid_regs leaf_b(uint32_t sub)
+{
+    struct cpuid_regs r = {.ecx = sub & 0xff};
+
+    if (sub <= 1) {
+        r.ebx = 1;
+        r.ecx |= (sub + 1) << 8;
+    }
+    return r;
+}
+
+/* Bytes of the XSAVE area (standard format) for these components. */
+static uint32_t xsave_size(uint64_t components)
+{
+    uint32_t size = 576; /* legacy region and header [SDM-1 13.4] */
+
+    if ((components & 4) != 0) {
+        struct cpuid_regs c = host.leaf(0xd, 2);
+        size = max(size, c.eax + c.ebx);
+    }
+    return size;
+}
+
+/* Only XSAVEOPT of the extensions: the compacted format is not offered. */
+static struct cpuid_regs leaf_d(uint32_t sub, const struct cpuid_guest *g)
+{
+    uint64_t mask = cpuid_xcr0_mask();
+    struct cpuid_regs r = {0};
+
+    if (mask == 0) {
+        return r;
+    }
+    switch (sub) {
+    case 0:
+        r.eax = (uint32_t)mask;
+        r.ebx = xsave_size(g->xcr0 & mask);
+        r.ecx = xsave_size(mask);
+        return r;
+    case 1:
+        r.eax = host.leaf(0xd, 1).eax & 1;
+        return r;
+    case 2:
+        if ((mask & 4) != 0) {
+            r = host.leaf(0xd, 2);
+            r.ecx = r.edx = 0;
+        }
+        return r;
+    default:
+        return r;
+    }
+}
+
+/* TSC = 1 GHz * ebx / eax, in whole kHz */
+static struct cpuid_regs leaf_15(void)
+{
+    return (struct cpuid_regs){BUS_KHZ, (uint32_t)(host.tsc_hz / 1000), BUS_KHZ * 1000u, 0};
+}
+
+static struct cpuid_regs leaf_16(void)
+{
+    uint32_t mhz = (uint32_t)(host.tsc_hz / 1000000);
+
+    return (struct cpuid_regs){mhz, mhz, 100, 0};
+}
+
+static struct cpuid_regs basic_leaf(uint32_t leaf, uint32_t sub, const struct cpuid_guest *g)
+{
+    struct cpuid_regs r = {0};
+
+    switch (leaf) {
+    case 0:
+        r = host.leaf(0, 0);
+        r.eax = MAX_BASIC;
+        return r;
+    case 1: return leaf_1(g);
+    case 2: return max_basic_host >= 2 ? host.leaf(2, 0) : r;
+    case 4: return leaf_4(sub);
+    case 7: return leaf_7(sub);
+    case 0xb: return leaf_b(sub);
+    case 0xd: return leaf_d(sub, g);
+    case 0x15: return leaf_15();
+    case 0x16: return leaf_16();
+    default: return r; /* 5, 6, 9, 0xa: no MONITOR, no power management, no performance counters */
+    }
+}
+
+static struct cpuid_regs extended_leaf(uint32_t leaf)
+{
+    struct cpuid_regs r = {0};
+
+    if (leaf > max_extended_host || leaf > MAX_EXTENDED) {
+        return r;
+    }
+    r = host.leaf(leaf, 0);
+    switch (leaf) {
+    case 0x80000000:
+        r.eax = min(r.eax, MAX_EXTENDED);
+        break;
+    case 0x80000001:
+        r.ecx &= E1_ECX;
+        r.edx &= E1_EDX;
+        break;
+    case 0x80000007:
+        r = (struct cpuid_regs){.edx = E7_EDX_INVARIANT_TSC};
+        break;
+    case 0x80000008:
+        r.eax &= 0xffff;
+        r.ebx &= E8_EBX;
+        r.ecx = r.edx = 0;
+        break;
+    default: /* brand string, caches */
+        break;
+    }
+    return r;
+}
+
+static struct cpuid_regs hypervisor_leaf(uint32_t leaf)
+{
+    switch (leaf) {
+    case CPUID_HV_BASE: /* "KVMKVMKVM\0\0\0" */
+        return (struct cpuid_regs){CPUID_HV_TIMING, 0x4b4d564b, 0x564b4d56, 0x0000004d};
+    case CPUID_HV_FEATURES:
+        return (struct cpuid_regs){.eax = HV_FEATURES};
+    case CPUID_HV_TIMING: /* TSC and APIC bus clock in kHz */
+        return (struct cpuid_regs){(uint32_t)(host.tsc_hz / 1000), BUS_KHZ, 0, 0};
+    default:
+        return (struct cpuid_regs){0};
+    }
+}
+
+struct cpuid_regs cpuid_guest_leaf(uint32_t leaf, uint32_t sub, const struct cpuid_guest *g)
+{
+    if ((leaf & 0xffffff00) == CPUID_HV_BASE) {
+        return hypervisor_leaf(leaf);
+    }
+    if ((leaf & 0x80000000) != 0) {
+        return extended_leaf(leaf);
+    }
+    return basic_leaf(leaf, sub, g);
+}

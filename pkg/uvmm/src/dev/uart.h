@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// The serial port COM1, device-tree node "ns16550a".
+#pragma once
+
+#include "../device.h"
+
+extern const struct device_type uart_type;
+void uart_reset(void);

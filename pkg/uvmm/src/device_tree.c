@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Validation of the device tree before anything reads it: libfdt's full check, and what uvmm itself relies on.
+#include "device_tree.h"
+
+#include <libfdt.h>
+#include <limits.h>
+#include <string.h>
+
+/* Strings that the walk compares must be terminated. */
+static const char *check_node(const void *fdt, int node)
+{
+    static const char *const strings[] = {"compatible", "status"};
+
+    for (unsigned i = 0; i < 2; i++) {
+        int len;
+        const char *s = fdt_getprop(fdt, node, strings[i], &len);
+        if (s != NULL && (len < 1 || s[len - 1] != '\0')) {
+            return "a property that should be a string is not terminated";
+        }
+    }
+    return NULL;
+}
+
+const char *device_tree_check(const void *fdt, size_t size)
+{
+    const char *err;
+    int node;
+
+    if (size < sizeof(struct fdt_header) || size > INT_MAX || fdt_magic(fdt) != FDT_MAGIC) {
+        return "it is not a device tree blob";
+    }
+    if (fdt_totalsize(fdt) > size) {
+        return "it is truncated";
+    }
+    int e = fdt_check_full(fdt, size);
+    if (e != 0) {
+        return fdt_strerror(e);
+    }
+    fdt_for_each_subnode(node, fdt, 0) {
+        err = check_node(fdt, node);
+        if (err != NULL) {
+            return err;
+        }
+    }
+    return NULL;
+}

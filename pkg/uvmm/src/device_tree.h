@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// The machine's description.
+#pragma once
+
+#include <stddef.h>
+
+/* Checks a flattened device tree of `size` bytes. NULL, or what is wrong with it. Pure. */
+const char *device_tree_check(const void *fdt, size_t size);
+/* Makes the devices of the checked tree in its order. 0, or an error after one line. */
+int devices_probe(const void *fdt);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Maps the "ram" capability: up to GMEM_HOLE_START at guest-physical 0, the rest from 4 GiB on.
+#include "gmem_priv.h"
+#include "log.h"
+
+#include <inttypes.h>
+#include <sk/env.h>
+#include <sk/sys.h>
+#include <sk/vm.h>
+
+static int region_map(cap_t ram, cap_t guest, uint64_t off, uint64_t size, uint64_t gpa)
+{
+    int64_t err = 0;
+    struct ram_region r = {.gpa = gpa, .size = size, .cap = ram, .cap_off = off};
+
+    r.host = vm_map(ram, off, size, RIGHT_R | RIGHT_W, &err);
+    if (r.host == NULL) {
+        log_error(LOG_BOOT, "cannot map %" PRIu64 " MiB of guest RAM into uvmm: %s", size >> 20, sk_strerror(err));
+        return (int)err;
+    }
+    err = sys_map(guest, ram, off, size, gpa, RIGHT_R | RIGHT_W | RIGHT_X).value;
+    if (err < 0) {
+        log_error(LOG_BOOT, "cannot map %" PRIu64 " MiB of guest RAM at 0x%" PRIx64 " of the guest: %s; give the VM more kernel memory",
+                  size >> 20, gpa, sk_strerror(err));
+        return (int)err;
+    }
+    return ram_region_add(&r);
+}
+
+int ram_setup(cap_t ram, cap_t guest)
+{
+    struct sys_result info = sys_mem_info(ram);
+
+    if (info.value < 0 || (info.extra & MEM_DEVICE) != 0) {
+        log_error(LOG_BOOT, "the capability \"ram\" is not memory (%s); give a memory object, as vmm.start_vm's mem = MiB does",
+                  info.value < 0 ? sk_strerror(info.value) : "it is device memory");
+        return SK_ETYPE;
+    }
+    uint64_t size = (uint64_t)info.value & ~(PAGE_SIZE - 1);
+    uint64_t low = size < GMEM_HOLE_START ? size : GMEM_HOLE_START;
+    int err = region_map(ram, guest, 0, low, 0);
+
+    if (err == 0 && size > low) {
+        err = region_map(ram, guest, low, size - low, 1ull << 32);
+    }
+    return err;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Options, by getopt_long: values glued to the letter (as vmm.lua does) or separate.
+#include "options.h"
+#include "log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHORT ":k:r:d:c:b:vqD:h"
+
+static const struct option long_options[] = {
+    {"kernel", required_argument, NULL, 'k'},  {"ramdisk", required_argument, NULL, 'r'}, {"dtb", required_argument, NULL, 'd'},
+    {"cmdline", required_argument, NULL, 'c'}, {"rambase", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'},
+    {"quiet", no_argument, NULL, 'q'},         {"debug", required_argument, NULL, 'D'},   {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const char usage[] =
+    "uvmm: options: -k|--kernel FILE -d|--dtb FILE [-r|--ramdisk FILE] [-c|--cmdline TEXT] [-b|--rambase 0] [-v|--verbose]... "
+    "[-q|--quiet] [-D|--debug [CLASS=]LEVEL]";
+
+/* A PC's RAM begins at address 0; -b exists for scripts that set it for other machines too. */
+static int rambase_check(const char *text)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long long base = strtoull(text, &end, 0);
+    if (errno == 0 && end != text && *end == '\0' && base == 0) {
+        return 0;
+    }
+    log_error(LOG_BOOT, "-b %s: the RAM of the virtual PC begins at 0; leave the option out", text);
+    return -1;
+}
+
+static int debug_set(const char *spec)
+{
+    if (log_level_parse(spec) == 0) {
+        return 0;
+    }
+    log_error(LOG_BOOT, "-D %s: not known; use [CLASS=]LEVEL, CLASS one of all boot cpu irq dev pci virtio, LEVEL one of quiet error warn info "
+                        "debug trace", spec);
+    return -1;
+}
+
+static int unknown_option(int argc, char **argv, int c)
+{
+    const char *text = optind > 0 && optind <= argc ? argv[optind - 1] : "?";
+
+    if (c == ':') {
+        log_error(LOG_BOOT, "option %s needs a value", text);
+    } else if (optopt != 0) {
+        log_error(LOG_BOOT, "unknown option -%c; uvmm --help lists them", optopt);
+    } else {
+        log_error(LOG_BOOT, "unknown option %s; uvmm --help lists them", text);
+    }
+    return -1;
+}
+
+static int option_apply(struct options *o, int c, unsigned *verbose, int argc, char **argv)
+{
+    static const enum log_level level[] = {LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE};
+
+    switch (c) {
+    case 'k': o->kernel = optarg; return 0;
+    case 'r': o->ramdisk = optarg; return 0;
+    case 'd': o->dtb = optarg; return 0;
+    case 'c': o->cmdline = optarg; return 0;
+    case 'b': return rambase_check(optarg);
+    case 'D': return debug_set(optarg);
+    case 'v':
+        *verbose += *verbose < 3;
+        log_level_set_all(level[*verbose]);
+        return 0;
+    case 'q': log_level_set_all(LOG_ERROR); return 0;
+    case 'h': fprintf(stderr, "%s\n", usage); return 1;
+    default: return unknown_option(argc, argv, c);
+    }
+}
+
+int options_parse(int argc, char **argv, struct options *o)
+{
+    unsigned verbose = 0;
+    int c;
+
+    *o = (struct options){.cmdline = ""};
+    optind = 0; /* restart, also after an earlier parse */
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, SHORT, long_options, NULL)) != -1) {
+        int err = option_apply(o, c, &verbose, argc, argv);
+        if (err != 0) {
+            return err;
+        }
+    }
+    if (optind < argc) {
+        log_error(LOG_BOOT, "unexpected argument '%s'; file names follow their option (-k, -r, -d)", argv[optind]);
+        return -1;
+    }
+    if (o->kernel == NULL) {
+        log_error(LOG_BOOT, "no kernel: give a bzImage with -k, for example -k rom/bzImage");
+        return -1;
+    }
+    if (o->dtb == NULL) {
+        log_error(LOG_BOOT, "no device tree: give one with -d, for example -d rom/virt-pc.dtb");
+        return -1;
+    }
+    return 0;
+}
