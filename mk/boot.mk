@@ -20,8 +20,18 @@ listentries show:
 	$(Q)$(call skboot,$@)
 qemu: all
 	$(Q)$(call skboot,$@)
-elfimage grub2iso: all
+grub2iso: all
 	$(Q)$(call skboot,$@)
+elfimage: all
+	$(Q)$(call skboot,$@) > /dev/null
+	$(Q)mkdir -p $(O)/images
+	$(call kernel-link,$(O)/images/$(E).elf,$(O)/boot/$(E)/builtin.o)
+	@echo $(O)/images/$(E).elf
+
+# The kernel under the name by which scenarios written for Fiasco know it, where they look for it.
+KERNEL_EXTRA += $(O)/fiasco
+$(O)/fiasco: $(KERNEL)
+	$(Q)ln -sf bin/kernel $@
 
 # The default guest: Debian's cloud kernel, busybox and the modules it needs.
 guest: $(O)/guest/bzImage $(O)/guest/ramdisk-x86_64.cpio.gz

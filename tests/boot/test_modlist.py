@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """modules.list: every keyword, every option, one bad input per message."""
 import gzip
+import random
 
 import pytest
 from modlist import ModList, ModListError, Module
@@ -106,3 +107,20 @@ def test_corrupt_gzip(tree):
     (tree / "z").write_bytes(gzip.compress(b"content" * 100)[:-20])
     with pytest.raises(ModListError, match="cannot uncompress"):
         scenario(tree, "entry e\nmodule[uncompress] z\n")
+
+
+GOOD = "group g\nbin io\nentry e\nkernel fiasco -a\nmoe a.ned\nmodule[fname=x,arch=amd64] io\nmodule[glob] *.cfg\nmodule-group g\n"
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_damaged_lists_give_an_entry_or_one_error(tree, seed):
+    """Random damage never ends in anything but a scenario or a ModListError of one line."""
+    rng = random.Random(seed)
+    text = list(GOOD)
+    for _ in range(rng.randint(1, 12)):
+        at = rng.randrange(len(text))
+        text[at:at + rng.randint(0, 4)] = rng.choice(["", "[", "]", ",", "=", "\n", "\\\n", "\0", "entry ", "group g\n", "ü", "*" * 50, "$X", "#"])
+    try:
+        scenario(tree, "".join(text))
+    except ModListError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+# make bench: measures, and writes docs/benchmarks.md.
+$(O)/bench/blkbench: $(SRC)/tools/bench/blkbench.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -static $(USER_IDIR) -o $@ $<
+$(O)/bench/insncount.so: $(SRC)/tools/bench/insncount.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -o $@ $<
+
+.PHONY: bench
+bench: all guest $(O)/bench/blkbench $(O)/bench/insncount.so
+	$(Q)SKERRY_BUILD=$(O) $(SRC)/tools/bench/bench $(BENCH_ARGS)
