@@ -41,19 +41,18 @@ struct account *account_make(struct account *parent, uint64_t bytes)
     return a;
 }
 
-/* Gives back what a closed account does not use; with nothing left in it, the account itself. */
+/* Gives back what a closed account does not use, up the tree; with nothing left in it, the account itself. */
 static void settle(struct account *a)
 {
     while (a->closed && a->in_use) {
         struct account *parent = a->parent;
         parent->used -= a->limit - a->used;
         a->limit = a->used;
-        if (a->used || a->children) {
-            return;
+        if (a->used == 0 && a->children == 0) {
+            parent->used -= ACCOUNT_OVERHEAD;
+            parent->children--;
+            a->in_use = false;
         }
-        parent->used -= ACCOUNT_OVERHEAD;
-        parent->children--;
-        a->in_use = false;
         a = parent;
     }
 }
