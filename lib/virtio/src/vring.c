@@ -3,7 +3,7 @@
 #include <util/bits.h>
 #include <virtio/vring.h>
 
-static int vring_break(struct vring *vq, const char *why)
+int vring_fail(struct vring *vq, const char *why)
 {
     if (!vq->error) {
         vq->error = why;
@@ -59,18 +59,18 @@ static int walk_enter_indirect(struct vring *vq, struct vring_walk *w, const str
     uint32_t entries = d->len / sizeof(*d);
 
     if (!vq->indirect) {
-        return vring_break(vq, "indirect descriptor without the feature");
+        return vring_fail(vq, "indirect descriptor without the feature");
     }
     if (w->indirect || (d->flags & VIRTQ_DESC_F_NEXT)) {
-        return vring_break(vq, "indirect descriptor inside an indirect table, or with a next one");
+        return vring_fail(vq, "indirect descriptor inside an indirect table, or with a next one");
     }
     if (d->len % sizeof(*d) || entries == 0 || entries > VRING_INDIRECT_MAX) {
-        return vring_break(vq, "indirect table with a bad length");
+        return vring_fail(vq, "indirect table with a bad length");
     }
     *w = (struct vring_walk){
         .table = gmem_ptr(vq->mem, d->addr, d->len), .indirect = true, .size = entries, .left = entries,
     };
-    return w->table ? 0 : vring_break(vq, "indirect table outside guest memory");
+    return w->table ? 0 : vring_fail(vq, "indirect table outside guest memory");
 }
 
 static int chain_add(struct vring *vq, struct vring_seg *seg, unsigned *n, unsigned max, struct vring_chain *chain,
@@ -82,10 +82,10 @@ static int chain_add(struct vring *vq, struct vring_seg *seg, unsigned *n, unsig
         return 0;
     }
     if (*n == max) {
-        return vring_break(vq, "chain has more segments than the device allows");
+        return vring_fail(vq, "chain has more segments than the device allows");
     }
     if (!write && chain->writable) {
-        return vring_break(vq, "readable descriptor behind a writable one");
+        return vring_fail(vq, "readable descriptor behind a writable one");
     }
     seg[*n] = (struct vring_seg){ .gpa = d->addr, .len = d->len, .write = write };
     *n += 1;
@@ -101,10 +101,10 @@ static int chain_walk(struct vring *vq, struct vring_seg *seg, unsigned max, str
 
     for (;;) {
         if (w.index >= w.size) {
-            return vring_break(vq, "descriptor index outside its table");
+            return vring_fail(vq, "descriptor index outside its table");
         }
         if (w.left-- == 0) {
-            return vring_break(vq, "descriptor chain is a loop");
+            return vring_fail(vq, "descriptor chain is a loop");
         }
         struct virtq_desc d = desc_read(&w.table[w.index]);
 
@@ -118,7 +118,7 @@ static int chain_walk(struct vring *vq, struct vring_seg *seg, unsigned max, str
             return SK_EMSG;
         }
         if (!(d.flags & VIRTQ_DESC_F_NEXT)) {
-            return n > 0 ? (int)n : vring_break(vq, "chain without any byte");
+            return n > 0 ? (int)n : vring_fail(vq, "chain without any byte");
         }
         w.index = d.next;
     }
@@ -131,7 +131,7 @@ static int avail_refresh(struct vring *vq)
     uint16_t count = (uint16_t)(idx - vq->next_avail);
 
     if (count > vq->num) {
-        return vring_break(vq, "avail index jumped");
+        return vring_fail(vq, "avail index jumped");
     }
     vq->avail_seen = idx;
     return count;
@@ -150,7 +150,7 @@ int vring_pop(struct vring *vq, struct vring_seg *seg, unsigned max, struct vrin
         }
     }
     if (vq->in_flight == vq->num) {
-        return vring_break(vq, "more chains in flight than the queue has entries");
+        return vring_fail(vq, "more chains in flight than the queue has entries");
     }
     *chain = (struct vring_chain){ .head = vq->avail->ring[vq->next_avail & (vq->num - 1)] };
     int n = chain_walk(vq, seg, max, chain);

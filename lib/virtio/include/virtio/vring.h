@@ -89,4 +89,6 @@ void vring_kick_disable(struct vring *vq);
 /* ... and must kick again. True: there are chains already that it may not have kicked for. */
 __attribute__((warn_unused_result)) bool vring_kick_enable(struct vring *vq);
 
+/* Breaks the queue for a reason that its user found. Return: SK_EMSG. */
+int vring_fail(struct vring *vq, const char *why);
 static inline const char *vring_error(const struct vring *vq) { return vq->error; }

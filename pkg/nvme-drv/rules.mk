@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkreq.c ctrl.c dptr.c ident.c log.c ns.c queue.c) \
+             lib/gpt/src/gpt.c lib/virtio/src/gmem.c lib/virtio/src/vring.c
+NVME_MODEL := pkg/nvme-drv/test/model.c $(NVME_CORE)
+
+$(call host-test,nvme-regs,pkg/nvme-drv/test/regs_test.c,util)
+$(call host-test,nvme-ctrl,pkg/nvme-drv/test/ctrl_test.c $(NVME_MODEL),gpt virtio util)
+$(call host-test,nvme-blk,pkg/nvme-drv/test/blk_test.c $(NVME_MODEL),gpt virtio util)

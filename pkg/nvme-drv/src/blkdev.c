@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+// Configuration of a virtio block device: see blkdev.h. Requests are in blkreq.c.
+#include "blkdev.h"
+
+#include "log.h"
+#include <abi/types.h>
+#include <string.h>
+
+static void queue_clear(struct blk_queue *q)
+{
+    q->ready = q->enabled = false;
+    q->stalled = NULL;
+    q->config = (struct vring_config){ 0 };
+    for (uint16_t i = 0; i < BLK_QUEUE_SIZE; i++) {
+        q->req[i].queue = q;
+        q->req[i].next_free = (uint16_t)(i + 1); /* BLK_QUEUE_SIZE ends the list */
+    }
+    q->free_req = 0;
+}
+
+void blkdev_init(struct blkdev *d)
+{
+    *d = (struct blkdev){ .generation = 1 };
+    gmem_init(&d->mem);
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        d->queue[i].dev = d;
+        queue_clear(&d->queue[i]);
+    }
+}
+
+void blkdev_attach(struct blkdev *d, const struct blk_target *target)
+{
+    const struct nvme_ns *ns = target->ns;
+    bool cache = ns->ctrl->id.vwc;
+
+    d->target = *target;
+    d->offered = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_BLK_F_SEG_MAX |
+                 VIRTIO_BLK_F_BLK_SIZE;
+    d->offered |= cache ? VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE : 0;
+    d->offered |= target->readonly ? VIRTIO_BLK_F_RO : 0;
+    d->config = (struct virtio_blk_config){
+        .capacity = target->blocks * (ns->info.block_size / VIRTIO_BLK_SECTOR),
+        .seg_max = BLK_SEG_MAX,
+        .blk_size = ns->info.block_size,
+        .writeback = cache,
+        .num_queues = BLK_QUEUES,
+    };
+    d->generation++;
+}
+
+/* Without flushes from the driver a write must be durable when it ends [virtio-1.2 5.2.6.2]. */
+static void update_fua(struct blkdev *d)
+{
+    bool writeback = (d->features & VIRTIO_BLK_F_CONFIG_WCE) ? d->config.writeback != 0
+                                                             : (d->features & VIRTIO_BLK_F_FLUSH) != 0;
+
+    d->fua = d->target.ns->ctrl->id.vwc && !writeback;
+}
+
+static bool any_runs(const struct blkdev *d)
+{
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        if (d->queue[i].enabled || d->queue[i].busy > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t blkdev_set_features(struct blkdev *d, uint64_t features)
+{
+    if ((features & ~d->offered) || !(features & VIRTIO_F_VERSION_1)) {
+        return SK_EINVAL;
+    }
+    if (any_runs(d)) {
+        return SK_EBUSY;
+    }
+    d->features = features;
+    update_fua(d);
+    return SK_OK;
+}
+
+int64_t blkdev_set_config(struct blkdev *d, uint64_t off, const uint8_t *data, size_t len)
+{
+    if (off != offsetof(struct virtio_blk_config, writeback) || len != 1 || !(d->features & VIRTIO_BLK_F_CONFIG_WCE)) {
+        return SK_EPERM;
+    }
+    if (data[0] > 1) {
+        return SK_EINVAL;
+    }
+    d->config.writeback = data[0];
+    d->generation++;
+    update_fua(d);
+    return SK_OK;
+}
+
+/* --- queues --- */
+
+static int64_t queue_idle(struct blkdev *d, uint64_t index, struct blk_queue **q)
+{
+    if (index >= BLK_QUEUES) {
+        return SK_ERANGE;
+    }
+    *q = &d->queue[index];
+    return (*q)->enabled || (*q)->busy > 0 ? SK_EBUSY : SK_OK;
+}
+
+int64_t blkdev_vring_num(struct blkdev *d, uint64_t index, uint64_t num)
+{
+    struct blk_queue *q;
+    int64_t err = queue_idle(d, index, &q);
+
+    if (err) {
+        return err;
+    }
+    if (!is_pow2(num) || num > BLK_QUEUE_SIZE) {
+        return SK_EINVAL;
+    }
+    q->config.num = (uint32_t)num;
+    q->ready = false;
+    return SK_OK;
+}
+
+static void log_area(const struct blkdev *d, const char *name, uint64_t gpa, uint64_t len)
+{
+    const struct gmem_region *r = gmem_find(&d->mem, gpa, len);
+    uintptr_t host = (uintptr_t)r->host, at = host + (gpa - r->gpa);
+
+    log_info("shm=[%llx-%llx] local=[%lx-%lx] %s=[%llx-%llx] (0x%lx-0x%lx)", (unsigned long long)r->gpa,
+             (unsigned long long)(r->gpa + r->size - 1), (unsigned long)host, (unsigned long)(host + r->size - 1), name,
+             (unsigned long long)gpa, (unsigned long long)(gpa + len), (unsigned long)at, (unsigned long)(at + len));
+}
+
+static void log_queue(const struct blkdev *d, const struct blk_queue *q)
+{
+    const struct vring_config *c = &q->config;
+
+    log_area(d, "desc", c->desc, VIRTQ_DESC_BYTES(c->num));
+    log_area(d, "avail", c->avail, VIRTQ_AVAIL_BYTES(c->num));
+    log_area(d, "used", c->used, VIRTQ_USED_BYTES(c->num));
+    log_info("VQ[0x%lx]: num=%u d:0x%lx a:0x%lx u:0x%lx", (unsigned long)(uintptr_t)q, c->num,
+             (unsigned long)(uintptr_t)q->vq.desc, (unsigned long)(uintptr_t)q->vq.avail,
+             (unsigned long)(uintptr_t)q->vq.used);
+}
+
+int64_t blkdev_vring_addr(struct blkdev *d, uint64_t index, uint64_t desc, uint64_t avail, uint64_t used)
+{
+    struct blk_queue *q;
+    int64_t err = queue_idle(d, index, &q);
+
+    if (err) {
+        return err;
+    }
+    q->config.desc = desc;
+    q->config.avail = avail;
+    q->config.used = used;
+    q->config.features = d->features;
+    err = vring_init(&q->vq, &d->mem, &q->config);
+    q->ready = err == SK_OK;
+    if (q->ready) {
+        log_queue(d, q);
+    }
+    return err;
+}
+
+int64_t blkdev_vring_base(struct blkdev *d, uint64_t index, uint64_t base)
+{
+    struct blk_queue *q;
+    int64_t err = queue_idle(d, index, &q);
+
+    if (err) {
+        return err;
+    }
+    if (base > UINT16_MAX) {
+        return SK_EINVAL;
+    }
+    q->config.base = (uint16_t)base;
+    return SK_OK;
+}
+
+int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
+{
+    if (index >= BLK_QUEUES) {
+        return SK_ERANGE;
+    }
+    struct blk_queue *q = &d->queue[index];
+
+    if (!enable || q->enabled) {
+        q->enabled = enable;
+        return SK_OK;
+    }
+    if (!q->ready) {
+        return SK_EINVAL;
+    }
+    if (q->busy > 0 || d->needs_reset) {
+        return SK_EBUSY;
+    }
+    q->config.features = d->features;
+    int64_t err = vring_init(&q->vq, &d->mem, &q->config);
+
+    if (err) {
+        return err;
+    }
+    q->enabled = true;
+    blkdev_kick(q); /* what was made available before */
+    return SK_OK;
+}
+
+bool blkdev_stop(struct blkdev *d)
+{
+    bool idle = true;
+
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        d->queue[i].enabled = false;
+        idle = idle && d->queue[i].busy == 0;
+    }
+    return idle;
+}
+
+void blkdev_reset(struct blkdev *d)
+{
+    d->features = 0;
+    d->needs_reset = false;
+    if (d->target.ns) {
+        d->config.writeback = d->target.ns->ctrl->id.vwc;
+    }
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        queue_clear(&d->queue[i]);
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/* A virtio block device on a namespace or a partition: features, configuration, the client's memory, its queue, and
+ * the requests [virtio-1.2 5.2]. Knows nothing of capabilities: session.c carries the protocol (proto/blk.h).
+ *
+ *  attach(target) -> add_memory... -> set_features -> queue num, addr, base -> queue_enable(1)
+ *     -> kick: chains become NVMe commands on the client's own pages; one SQ doorbell for all
+ *     -> controller's interrupt: nvme_ctrl_interrupt() completes requests; blkdev_flush() shows each used ring once and
+ *        interrupts its driver once
+ *
+ * A request needs command slots and list pages of the namespace's queue. When there are none it is kept as the queue's
+ * `stalled` request and goes on in blkdev_flush() after the next completions; later chains wait in the ring. While the
+ * controller is reset the queue waits the same way.
+ *
+ * A violation of the virtio protocol breaks the queue: nothing more is taken or returned, needs_reset is set and
+ * changed() called; blkdev_reset() repairs it. `busy` counts the requests that have not ended, whatever happened to the
+ * ring: memory and rings may go only when it is 0. */
+#pragma once
+
+#include "ctrl.h"
+#include <virtio/blk.h>
+#include <virtio/vring.h>
+
+#define BLK_QUEUES     1u
+#define BLK_QUEUE_SIZE 256u
+#define BLK_SEG_MAX    126u
+
+struct blk_target {
+    struct nvme_ns *ns;
+    uint64_t first, blocks;
+    bool readonly;
+    char id[VIRTIO_BLK_ID_BYTES + 1]; /* for GET_ID */
+};
+
+struct blk_queue;
+
+struct blk_req {
+    struct blk_queue *queue;
+    volatile uint8_t *status; /* in the client's memory */
+    uint32_t written;         /* bytes to report when it succeeds */
+    uint16_t head;
+    uint16_t pending;         /* commands in flight, and 1 while it is being submitted */
+    uint16_t next_free;
+    uint8_t type;             /* enum virtio_blk_type */
+    uint8_t result;           /* enum virtio_blk_status */
+};
+
+struct blk_queue {
+    struct blkdev *dev;
+    struct vring vq;
+    struct vring_config config;
+    bool ready;   /* addresses are set and checked */
+    bool enabled; /* takes chains */
+    bool dirty, waiting; /* in the lists of blkdev_flush() */
+    struct blk_queue *next_dirty, *next_waiting;
+    uint32_t busy;
+    /* the request being submitted, also across a stall */
+    struct blk_req *stalled;
+    struct dma_cursor cursor;
+    uint64_t lba;
+    uint16_t free_req;
+    struct dma_seg dma[BLK_SEG_MAX + 2 + GMEM_MAX_REGIONS];
+    struct vring_seg seg[BLK_SEG_MAX + 2];
+    struct blk_req req[BLK_QUEUE_SIZE];
+    void (*call)(void *ctx); /* interrupts the driver; may be NULL */
+    void *call_ctx;
+};
+
+struct blkdev {
+    struct blk_target target; /* ns == NULL: not attached */
+    struct gmem mem;
+    uint64_t offered, features;
+    struct virtio_blk_config config;
+    uint32_t generation; /* of the configuration */
+    bool needs_reset;
+    bool fua; /* writes must be durable when they end: the driver sends no flush */
+    void (*changed)(void *ctx); /* needs_reset was set, or the last busy request of a stopped queue has ended */
+    void *changed_ctx;
+    uint32_t errors;
+    struct blk_queue queue[BLK_QUEUES];
+};
+
+void blkdev_init(struct blkdev *d);
+void blkdev_attach(struct blkdev *d, const struct blk_target *target);
+
+/* SK_EINVAL: not a subset of what is offered, or without VIRTIO_F_VERSION_1; SK_EBUSY: a queue runs. */
+__attribute__((warn_unused_result)) int64_t blkdev_set_features(struct blkdev *d, uint64_t features);
+/* SK_EPERM: cannot be written; SK_EINVAL. */
+__attribute__((warn_unused_result)) int64_t blkdev_set_config(struct blkdev *d, uint64_t off, const uint8_t *data,
+                                                              size_t len);
+/* SK_ERANGE: no such queue; SK_EBUSY: it runs; SK_EINVAL: size or alignment; SK_ERANGE: an area outside the memory. */
+__attribute__((warn_unused_result)) int64_t blkdev_vring_num(struct blkdev *d, uint64_t index, uint64_t num);
+__attribute__((warn_unused_result)) int64_t blkdev_vring_addr(struct blkdev *d, uint64_t index, uint64_t desc,
+                                                              uint64_t avail, uint64_t used);
+__attribute__((warn_unused_result)) int64_t blkdev_vring_base(struct blkdev *d, uint64_t index, uint64_t base);
+/* Starts or stops taking chains. Starting: SK_EINVAL when addresses are missing, SK_EBUSY while it is broken. */
+__attribute__((warn_unused_result)) int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable);
+
+/* Work has arrived in the queue. */
+void blkdev_kick(struct blk_queue *q);
+/* After completions or a recovery: continues waiting queues, publishes used rings, interrupts drivers. */
+void blkdev_flush(void);
+
+/* Stops all queues. True: all requests have ended; false: call again later (changed() tells when). */
+bool blkdev_stop(struct blkdev *d);
+/* Back to the state after attach; memory stays. Only when blkdev_stop() was true. */
+void blkdev_reset(struct blkdev *d);
+/* Breaks the queue from outside (its memory went away). */
+void blkdev_queue_break(struct blk_queue *q, const char *why);

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: MIT
+// Controller bring-up, admin commands, recovery: see ctrl.h.
+#include "ctrl.h"
+
+#include "log.h"
+#include <abi/types.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POLL_NS 1000000ull /* CSTS has no interrupt */
+
+static uint64_t now(struct nvme_ctrl *c) { return c->hw->ops->now_ns(c->hw); }
+
+/* --- registers --- */
+
+/* Waits for CSTS.RDY as long as CAP.TO allows [NVMe-1.4 3.1.1]. */
+static int64_t wait_ready(struct nvme_ctrl *c, bool ready, const char *doing)
+{
+    uint64_t limit_ms = max(field_get(NVME_CAP_TO, c->cap), 1ull) * 500;
+    uint64_t deadline = now(c) + limit_ms * 1000000;
+
+    for (;;) {
+        uint32_t csts = hw_r32(c->hw, NVME_CSTS);
+
+        if (csts == NVME_ALL_ONES) {
+            log_error("NVMe[%s]: %s: the controller does not answer (all registers read as ones); is it still there?",
+                      c->hw->name, doing);
+            return SK_ENODEV;
+        }
+        if (ready && (csts & NVME_CSTS_CFS)) {
+            log_error("NVMe[%s]: %s: the controller reports a fatal error (CSTS %#x); it needs a power cycle",
+                      c->hw->name, doing, csts);
+            return SK_EIO;
+        }
+        if (((csts & NVME_CSTS_RDY) != 0) == ready) {
+            return SK_OK;
+        }
+        uint64_t t = now(c);
+
+        if (t >= deadline) {
+            log_error("NVMe[%s]: %s: the controller is not %s after %u ms, its own limit (CAP.TO); it needs a power cycle",
+                      c->hw->name, doing, ready ? "ready" : "stopped", (unsigned)limit_ms);
+            return SK_ETIMEDOUT;
+        }
+        c->hw->ops->wait(c->hw, min(t + POLL_NS, deadline));
+    }
+}
+
+static int64_t ctrl_disable(struct nvme_ctrl *c)
+{
+    uint32_t cc = hw_r32(c->hw, NVME_CC);
+
+    /* EN must not be cleared while the controller still becomes ready [NVMe-1.4 3.1.5]; if it never does, clearing
+     * is the only way on */
+    if (cc != NVME_ALL_ONES && (cc & NVME_CC_EN) && wait_ready(c, true, "Waiting before the reset") == SK_ENODEV) {
+        return SK_ENODEV;
+    }
+    hw_w32(c->hw, NVME_CC, 0);
+    return wait_ready(c, false, "Stopping the controller");
+}
+
+static int64_t ctrl_enable(struct nvme_ctrl *c)
+{
+    hw_w32(c->hw, NVME_AQA, (uint32_t)(field_prep(NVME_AQA_ASQS, NVME_ADMIN_ENTRIES - 1) |
+                                       field_prep(NVME_AQA_ACQS, NVME_ADMIN_ENTRIES - 1)));
+    hw_w64(c->hw, NVME_ASQ, c->admin.sq_mem.dev);
+    hw_w64(c->hw, NVME_ACQ, c->admin.cq_mem.dev);
+    hw_w32(c->hw, NVME_CC, (uint32_t)(NVME_CC_EN | field_prep(NVME_CC_IOSQES, 6) | field_prep(NVME_CC_IOCQES, 4)));
+    return wait_ready(c, true, "Enabling the controller");
+}
+
+/* --- admin commands --- */
+
+struct admin_wait {
+    struct nvme_ctrl *ctrl;
+    bool done;
+    uint32_t status, dw0;
+};
+
+static void admin_done(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
+{
+    struct admin_wait *w = cmd->ctx;
+
+    w->status = status;
+    w->dw0 = dw0;
+    w->done = true;
+    w->ctrl->wake = true;
+}
+
+static void admin_abandoned(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
+{
+    (void)cmd, (void)status, (void)dw0;
+}
+
+/* Runs one admin command. The entry's identifier is filled in here. SK_EIO: failed; SK_ETIMEDOUT. Both are logged. */
+static int64_t admin_run(struct nvme_ctrl *c, const struct nvme_sqe *command, const char *what, uint32_t *dw0)
+{
+    struct admin_wait w = { .ctrl = c };
+    struct nvme_sqe *sqe;
+    struct nvme_cmd *cmd = nvme_queue_get(&c->admin, &sqe);
+
+    if (!cmd) {
+        return SK_EBUSY; /* only after many time-outs: the reset frees the slots */
+    }
+    uint16_t cid = sqe->cid;
+    uint64_t deadline = now(c) + NVME_ADMIN_TIMEOUT_NS;
+
+    *sqe = *command;
+    sqe->cid = cid;
+    cmd->done = admin_done;
+    cmd->ctx = &w;
+    nvme_queue_put(&c->admin, cmd, now(c));
+    nvme_queue_ring(&c->admin);
+    while (!w.done) {
+        nvme_queue_process(&c->admin);
+        if (w.done) {
+            break;
+        }
+        if (now(c) >= deadline) {
+            cmd->done = admin_abandoned;
+            log_error("NVMe[%s]: %s: no answer within %u s", c->hw->name, what, (unsigned)(NVME_ADMIN_TIMEOUT_NS / 1000000000));
+            return SK_ETIMEDOUT;
+        }
+        c->hw->ops->wait(c->hw, deadline);
+    }
+    if (dw0) {
+        *dw0 = w.dw0;
+    }
+    if (NVME_STATUS_CODE(w.status) != 0) {
+        log_error("NVMe[%s]: %s failed: %s (SCT %u, SC %#x)", c->hw->name, what, nvme_status_text(w.status),
+                  NVME_STATUS_SCT(w.status), NVME_STATUS_SC(w.status));
+        return SK_EIO;
+    }
+    return SK_OK;
+}
+
+static int64_t admin_identify(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid, const char *what)
+{
+    struct nvme_sqe sqe = {
+        .opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .dptr = { c->scratch.dev, 0 }, .cdw10 = cns,
+    };
+
+    return admin_run(c, &sqe, what, NULL);
+}
+
+/* --- queues --- */
+
+static int64_t queue_announce(struct nvme_ctrl *c, struct nvme_queue *q)
+{
+    uint32_t id = (uint32_t)(field_prep(NVME_CREATE_QID, q->qid) | field_prep(NVME_CREATE_QSIZE, q->entries - 1u));
+    struct nvme_sqe cq = {
+        .opcode = NVME_ADMIN_CREATE_CQ, .dptr = { q->cq_mem.dev, 0 }, .cdw10 = id,
+        .cdw11 = (uint32_t)(NVME_CREATE_PC | NVME_CREATE_IEN | field_prep(NVME_CREATE_IV, q->vector)),
+    };
+    struct nvme_sqe sq = {
+        .opcode = NVME_ADMIN_CREATE_SQ, .dptr = { q->sq_mem.dev, 0 }, .cdw10 = id,
+        .cdw11 = (uint32_t)(NVME_CREATE_PC | field_prep(NVME_CREATE_CQID, q->qid)),
+    };
+    int64_t err = admin_run(c, &cq, "Creating a completion queue", NULL);
+
+    return err ? err : admin_run(c, &sq, "Creating a submission queue", NULL);
+}
+
+/* A queue pair for one more namespace; when the controller grants no more, one that exists is shared. */
+static struct nvme_queue *queue_for_namespace(struct nvme_ctrl *c, uint32_t nsid)
+{
+    uint32_t mqes = (uint32_t)field_get(NVME_CAP_MQES, c->cap) + 1;
+
+    if (c->io_count > 0 && c->io_count >= c->io_granted) {
+        log_info("NVMe[]: The controller has no more than %u I/O queues; NSID %u shares one", c->io_granted, nsid);
+        return c->io[nsid % c->io_count];
+    }
+    struct nvme_queue *q = calloc(1, sizeof(*q));
+    struct nvme_queue **io = realloc(c->io, (c->io_count + 1) * sizeof(*io));
+
+    if (io) {
+        c->io = io;
+    }
+    if (!q || !io || nvme_queue_init(q, c->hw, (uint16_t)(c->io_count + 1), (uint16_t)min(mqes, NVME_IO_ENTRIES), true,
+                                     c->doorbell_stride, NVME_IO_TIMEOUT_NS)) {
+        log_error("NVMe[%s]: Memory for the queues of NSID %u: none left; give the program more", c->hw->name, nsid);
+        free(q);
+        return NULL;
+    }
+    c->io[c->io_count++] = q; /* in any case: the controller may come to know half of it */
+    return c->hw->ops->vector(c->hw, &q->vector) || queue_announce(c, q) ? NULL : q;
+}
+
+static int64_t ctrl_queue_count(struct nvme_ctrl *c)
+{
+    uint32_t want = 0xfffe, got;
+    struct nvme_sqe sqe = {
+        .opcode = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEAT_NUM_QUEUES,
+        .cdw11 = (uint32_t)(field_prep(NVME_NUM_QUEUES_NSQ, want) | field_prep(NVME_NUM_QUEUES_NCQ, want)),
+    };
+    int64_t err = admin_run(c, &sqe, "Asking for I/O queues", &got);
+
+    if (!err) {
+        /* as many as it grants, and as have their doorbells in the part of the BAR that we can reach */
+        unsigned pairs = (c->hw->bar_size - NVME_DOORBELLS) / (2 * c->doorbell_stride);
+        unsigned granted = (unsigned)min(field_get(NVME_NUM_QUEUES_NSQ, got), field_get(NVME_NUM_QUEUES_NCQ, got)) + 1;
+
+        c->io_granted = min(granted, pairs - 1);
+    }
+    return err;
+}
+
+/* --- namespaces --- */
+
+static int64_t ns_add(struct nvme_ctrl *c, uint32_t nsid)
+{
+    struct ident_ns info;
+    int64_t err = admin_identify(c, NVME_CNS_NAMESPACE, nsid, "Identify Namespace");
+
+    if (err) {
+        return err == SK_EIO ? SK_OK : err; /* one bad namespace does not end the others */
+    }
+    const char *why = ident_ns_parse(c->scratch.mem, &info);
+
+    if (why) {
+        log_warn("NVMe[%s]: NSID %u is not used: %s", c->id.serial, nsid, why);
+        return SK_OK;
+    }
+    struct nvme_ns *ns = calloc(1, sizeof(*ns));
+    struct nvme_ns **list = realloc(c->ns, (c->ns_count + 1) * sizeof(*list));
+
+    if (list) {
+        c->ns = list;
+    }
+    if (!ns || !list) {
+        free(ns);
+        return SK_ENOMEM;
+    }
+    *ns = (struct nvme_ns){ .ctrl = c, .nsid = nsid, .info = info };
+    uint64_t most = max(c->id.max_transfer, info.block_size);
+
+    ns->max_transfer = (uint32_t)min(most, 65536ull * info.block_size);
+    ns->queue = queue_for_namespace(c, nsid);
+    if (!ns->queue) {
+        free(ns);
+        return SK_EIO;
+    }
+    c->ns[c->ns_count++] = ns;
+    log_info("Making NSID %u visible to clients", nsid);
+    return SK_OK;
+}
+
+/* Adds all active namespaces [NVMe-1.4 5.15.2.3]. */
+static int64_t ctrl_namespaces(struct nvme_ctrl *c)
+{
+    uint32_t last = 0;
+
+    while (c->ns_count < NVME_NS_MAX) {
+        uint32_t page[1024]; /* a copy: the scratch buffer is needed for each namespace */
+        int64_t err = admin_identify(c, NVME_CNS_ACTIVE_LIST, last, "Identify, active namespaces");
+
+        if (err) {
+            return err;
+        }
+        memcpy(page, c->scratch.mem, sizeof(page));
+        for (unsigned i = 0; i < 1024; i++) {
+            if (page[i] <= last || page[i] > NVME_NSID_MAX) {
+                return SK_OK; /* the end, or no ascending list */
+            }
+            last = page[i];
+            err = ns_add(c, last);
+            if (err) {
+                return err;
+            }
+        }
+    }
+    return SK_OK;
+}
+
+static int64_t ctrl_identify(struct nvme_ctrl *c)
+{
+    int64_t err = admin_identify(c, NVME_CNS_CONTROLLER, 0, "Identify Controller");
+
+    if (err) {
+        return err;
+    }
+    const char *why = ident_ctrl_parse(c->scratch.mem, &c->id);
+
+    log_info("Serial Number: %s", c->id.serial);
+    log_info("Model Number: %s", c->id.model);
+    log_info("Firmware Revision: %s", c->id.firmware);
+    log_info("Controller ID: %d", c->id.cntlid);
+    log_info("SGL Support: %s", c->id.dptr != DPTR_PRP ? "yes" : "no");
+    log_info("Number of Namespaces: %d", (int)c->id.nn);
+    if (why) {
+        log_error("NVMe[%s]: The controller cannot be used: %s", c->hw->name, why);
+        return SK_ENODEV;
+    }
+    if (c->no_sgl) {
+        c->id.dptr = DPTR_PRP;
+    }
+    return SK_OK;
+}
+
+/* --- start and recovery --- */
+
+/* Nothing goes to the controller any more; everything in flight ends. */
+static void ctrl_die(struct nvme_ctrl *c)
+{
+    c->state = CTRL_DEAD;
+    c->hw->ops->isolate(c->hw);
+    for (unsigned i = 0; i < c->io_count; i++) {
+        nvme_queue_reset(c->io[i]);
+    }
+    if (c->admin.entries) {
+        nvme_queue_reset(&c->admin);
+    }
+}
+
+static int64_t ctrl_check_cap(struct nvme_ctrl *c)
+{
+    c->cap = hw_r64(c->hw, NVME_CAP);
+    if (c->cap == UINT64_MAX) {
+        log_error("NVMe[%s]: The controller does not answer (all registers read as ones); is it still there?", c->hw->name);
+        return SK_ENODEV;
+    }
+    c->doorbell_stride = 4u << field_get(NVME_CAP_DSTRD, c->cap);
+    if (c->hw->bar_size < NVME_CQ_DOORBELL(1, c->doorbell_stride) + 4) {
+        log_error("NVMe[%s]: The controller cannot be used: its BAR 0 has no room for an I/O queue's doorbells", c->hw->name);
+        return SK_ENODEV;
+    }
+    if (field_get(NVME_CAP_MPSMIN, c->cap) != 0 || !(field_get(NVME_CAP_CSS, c->cap) & 1) || field_get(NVME_CAP_MQES, c->cap) == 0) {
+        log_error("NVMe[%s]: The controller cannot be used: it lacks 4 KiB pages, the NVM command set, or queues of two "
+                  "entries (CAP %#llx)", c->hw->name, (unsigned long long)c->cap);
+        return SK_ENODEV;
+    }
+    return SK_OK;
+}
+
+static int64_t ctrl_bring_up(struct nvme_ctrl *c)
+{
+    int64_t err = ctrl_check_cap(c);
+
+    if (err || (err = ctrl_disable(c))) {
+        return err;
+    }
+    if (c->hw->ops->dma_alloc(c->hw, NVME_SCRATCH_BYTES, &c->scratch) ||
+        nvme_queue_init(&c->admin, c->hw, 0, NVME_ADMIN_ENTRIES, false, c->doorbell_stride, NVME_ADMIN_TIMEOUT_NS)) {
+        log_error("NVMe[%s]: Memory for the admin queue: none left; give the program more", c->hw->name);
+        return SK_ENOMEM;
+    }
+    if ((err = ctrl_enable(c)) || (err = ctrl_identify(c)) || (err = ctrl_queue_count(c))) {
+        return err;
+    }
+    return ctrl_namespaces(c);
+}
+
+int64_t nvme_ctrl_start(struct nvme_ctrl *c)
+{
+    int64_t err = ctrl_bring_up(c);
+
+    if (err) {
+        log_error("NVMe[%s]: The controller is not used; its disks are not there", c->hw->name);
+        ctrl_die(c);
+        return err;
+    }
+    c->state = CTRL_READY;
+    for (unsigned i = 0; i < c->ns_count; i++) {
+        nvme_ns_scan(c->ns[i]);
+    }
+    return SK_OK;
+}
+
+static int64_t ctrl_restart(struct nvme_ctrl *c)
+{
+    int64_t err = ctrl_disable(c);
+
+    if (err) {
+        return err;
+    }
+    for (unsigned i = 0; i < c->io_count; i++) {
+        nvme_queue_reset(c->io[i]);
+    }
+    nvme_queue_reset(&c->admin);
+    if ((err = ctrl_enable(c)) || (err = ctrl_queue_count(c))) {
+        return err;
+    }
+    for (unsigned i = 0; i < c->io_count && !err; i++) {
+        err = queue_announce(c, c->io[i]);
+    }
+    return err;
+}
+
+void nvme_ctrl_recover(struct nvme_ctrl *c)
+{
+    c->reset_wanted = false;
+    if (c->state == CTRL_DEAD) {
+        return;
+    }
+    c->state = CTRL_RESETTING;
+    c->resets++;
+    if (ctrl_restart(c)) {
+        log_error("NVMe[%s]: The reset failed: the controller is not used any more and all its requests fail", c->id.serial);
+        ctrl_die(c);
+        return;
+    }
+    c->state = CTRL_READY;
+    log_warn("NVMe[%s]: The controller was reset and works again (reset %u)", c->id.serial, c->resets);
+}
+
+/* --- events --- */
+
+void nvme_ctrl_interrupt(struct nvme_ctrl *c, uint16_t vector)
+{
+    if (vector == 0 && c->admin.entries) {
+        nvme_queue_process(&c->admin);
+    }
+    for (unsigned i = 0; i < c->io_count; i++) {
+        if (c->io[i]->vector == vector) {
+            nvme_queue_process(c->io[i]);
+        }
+    }
+}
+
+/* Is the command past its deadline, or the controller in a state where it will never end? */
+static bool cmd_expired(struct nvme_ctrl *c, const struct nvme_cmd *cmd, uint16_t qid)
+{
+    uint32_t csts = hw_r32(c->hw, NVME_CSTS);
+
+    if (now(c) < cmd->deadline_ns && csts != NVME_ALL_ONES && !(csts & NVME_CSTS_CFS)) {
+        return false;
+    }
+    log_error("NVMe[%s]: %s at LBA %llu on queue %u did not end within %u s (CSTS %#x): resetting the controller; requests "
+              "in flight fail", c->id.serial, nvme_opcode_text(cmd->opcode), (unsigned long long)cmd->lba, qid,
+              (unsigned)(NVME_IO_TIMEOUT_NS / 1000000000), csts);
+    return true;
+}
+
+void nvme_ctrl_check(struct nvme_ctrl *c)
+{
+    uint64_t next = UINT64_MAX;
+
+    c->armed = false;
+    if (c->state != CTRL_READY) {
+        return;
+    }
+    for (unsigned i = 0; i < c->io_count; i++) {
+        struct nvme_cmd *cmd = nvme_queue_oldest(c->io[i]);
+
+        if (cmd && now(c) >= cmd->deadline_ns) { /* was only the interrupt lost? */
+            nvme_queue_process(c->io[i]);
+            cmd = nvme_queue_oldest(c->io[i]);
+        }
+        if (!cmd) {
+            continue;
+        }
+        if (cmd_expired(c, cmd, c->io[i]->qid)) {
+            c->state = CTRL_RESETTING;
+            c->reset_wanted = c->wake = true;
+            return;
+        }
+        next = min(next, cmd->deadline_ns);
+    }
+    if (next != UINT64_MAX) {
+        nvme_ctrl_arm(c, next);
+    }
+}

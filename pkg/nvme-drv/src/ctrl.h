@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/* One NVMe controller: bring-up, admin commands, namespaces and their queues, time-outs and recovery.
+ *
+ * Two contexts, never at the same time (the program has one thread):
+ * - the worker: nvme_ctrl_start() and nvme_ctrl_recover() run step by step, and wait for admin completions and register
+ *   changes in hw->ops->wait(). In the program it is a fiber with its own stack, so that a slow or dead
+ *   controller delays nobody.
+ * - events: nvme_ctrl_interrupt() at each interrupt, nvme_ctrl_check() at the deadline given to hw->ops->arm(). They
+ *   set `wake` when the worker has to run on.
+ *
+ * States:  CTRL_INIT --start--> CTRL_READY <--> CTRL_RESETTING (a command timed out, or CSTS.CFS)
+ *               \__________________|__________________/--> CTRL_DEAD: gives errors for everything from now on
+ * I/O may be submitted in CTRL_READY only. A reset ends all commands in flight with NVME_STATUS_LOST. */
+#pragma once
+
+#include "ident.h"
+#include <gpt/gpt.h>
+
+#define NVME_ADMIN_ENTRIES    32u
+#define NVME_IO_ENTRIES       256u
+#define NVME_ADMIN_TIMEOUT_NS (5 * 1000000000ull)
+#define NVME_IO_TIMEOUT_NS    (30 * 1000000000ull)
+#define NVME_NS_MAX           1024u
+
+enum ctrl_state { CTRL_INIT, CTRL_READY, CTRL_RESETTING, CTRL_DEAD };
+
+struct nvme_part {
+    struct gpt_part gpt;
+    struct nvme_part *next;
+};
+
+struct nvme_ns {
+    struct nvme_ctrl *ctrl;
+    struct nvme_queue *queue;
+    uint32_t nsid;
+    uint32_t max_transfer; /* bytes in one command: MDTS, and 65536 blocks; a multiple of the block size */
+    struct ident_ns info;
+    struct nvme_part *parts; /* usable GPT partitions in the order of the table */
+};
+
+struct nvme_ctrl {
+    struct nvme_hw *hw;
+    enum ctrl_state state;
+    bool wake;         /* event to worker: run on */
+    bool reset_wanted; /* event to worker: nvme_ctrl_recover() */
+    bool armed;        /* a time-out check is coming */
+    bool no_sgl;       /* option --nosgl */
+    uint64_t cap;
+    uint32_t doorbell_stride;
+    struct ident_ctrl id;
+    struct nvme_queue admin;
+    struct nvme_queue **io; /* queue pairs 1..io_count */
+    unsigned io_count;
+    unsigned io_granted;
+    struct nvme_ns **ns;
+    unsigned ns_count;
+    uint32_t resets;
+    struct nvme_dma scratch; /* 64 KiB for Identify data and partition tables */
+};
+
+#define NVME_SCRATCH_BYTES 65536u
+
+/* Worker: reset, enable, Identify, one queue pair per active namespace, partition tables. hw->ops->vector() must have
+ * given out vector 0 for the admin queue. On an error (SK_E*) a line has been logged and the state is CTRL_DEAD. */
+__attribute__((warn_unused_result)) int64_t nvme_ctrl_start(struct nvme_ctrl *c);
+/* Worker, when reset_wanted is set: resets the controller and creates its queues again. */
+void nvme_ctrl_recover(struct nvme_ctrl *c);
+
+/* Event: completions of all queues with that vector. */
+void nvme_ctrl_interrupt(struct nvme_ctrl *c, uint16_t vector);
+/* Event: looks for commands past their deadline. */
+void nvme_ctrl_check(struct nvme_ctrl *c);
+
+/* After commands were put: makes sure that time-outs are watched. */
+static inline void nvme_ctrl_arm(struct nvme_ctrl *c, uint64_t deadline_ns)
+{
+    if (!c->armed) {
+        c->armed = true;
+        c->hw->ops->arm(c->hw, deadline_ns);
+    }
+}
+
+/* Worker: the content of the partition table of ns (ns.c). */
+void nvme_ns_scan(struct nvme_ns *ns);

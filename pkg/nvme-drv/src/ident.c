@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// Identify data: see ident.h.
+#include "ident.h"
+
+#include <string.h>
+
+static void text_copy(char *out, const char *in, size_t len, bool stop_at_blank)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = in[i];
+
+        if (stop_at_blank && (c == ' ' || c == 0)) {
+            break;
+        }
+        *out++ = c >= 0x20 && c < 0x7f ? c : c == 0 ? ' ' : '?';
+    }
+    *out = 0;
+}
+
+const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *out)
+{
+    *out = (struct ident_ctrl){ .cntlid = id->cntlid, .nn = id->nn, .mdts = id->mdts };
+    text_copy(out->serial, id->sn, sizeof(id->sn), true);
+    text_copy(out->model, id->mn, sizeof(id->mn), false);
+    text_copy(out->firmware, id->fr, sizeof(id->fr), false);
+    out->vwc = (id->vwc & NVME_VWC_PRESENT) != 0;
+    out->max_transfer = id->mdts == 0 || id->mdts >= 8 ? IDENT_MAX_TRANSFER : 4096u << id->mdts;
+    uint64_t sgls = field_get(NVME_SGLS_SUPPORT, id->sgls);
+
+    out->dptr = sgls == 1 ? DPTR_SGL : sgls == 2 ? DPTR_SGL_DWORD : DPTR_PRP;
+    if (field_get(NVME_SQES_MIN, id->sqes) > 6 || field_get(NVME_SQES_MAX, id->sqes) < 6 ||
+        field_get(NVME_SQES_MIN, id->cqes) > 4 || field_get(NVME_SQES_MAX, id->cqes) < 4) {
+        return "it does not take queue entries of 64 and 16 bytes";
+    }
+    return NULL;
+}
+
+const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out)
+{
+    uint64_t format = field_get(NVME_FLBAS_FORMAT, id->flbas);
+    uint32_t lbaf = id->lbaf[format];
+    uint64_t lbads = field_get(NVME_LBAF_LBADS, lbaf);
+
+    if (format > id->nlbaf) {
+        return "its format index is beyond its list of formats";
+    }
+    if (lbads < 9 || lbads > 16) {
+        return "its block size is not supported (512 bytes to 64 KiB are)";
+    }
+    if (id->nsze == 0 || id->nsze > (uint64_t)INT64_MAX >> lbads) {
+        return "its size is impossible";
+    }
+    if (field_get(NVME_LBAF_MS, lbaf) != 0) {
+        return "it is formatted with metadata; format it without";
+    }
+    if (field_get(NVME_DPS_TYPE, id->dps) != 0) {
+        return "it is formatted with protection information; format it without";
+    }
+    *out = (struct ident_ns){
+        .blocks = id->nsze, .block_size = 1u << lbads, .readonly = (id->nsattr & NVME_NSATTR_WP) != 0,
+    };
+    return NULL;
+}
+
+static const struct status_text {
+    uint16_t code; /* SCT << 8 | SC */
+    const char *text;
+} status_texts[] = { /* [NVMe-1.4 4.6.1.2, figures 126 to 130] */
+    { 0x000, "success" },
+    { 0x001, "invalid command opcode" },
+    { 0x002, "invalid field in command" },
+    { 0x003, "command identifier conflict" },
+    { 0x004, "data transfer error" },
+    { 0x005, "aborted by power loss" },
+    { 0x006, "internal error" },
+    { 0x007, "abort requested" },
+    { 0x008, "aborted as its queue was deleted" },
+    { 0x00b, "invalid namespace or format" },
+    { 0x00d, "invalid SGL segment descriptor" },
+    { 0x00e, "invalid number of SGL descriptors" },
+    { 0x00f, "invalid SGL data length" },
+    { 0x011, "invalid SGL descriptor type" },
+    { 0x013, "invalid PRP offset" },
+    { 0x020, "namespace is write protected" },
+    { 0x080, "LBA out of range" },
+    { 0x081, "capacity exceeded" },
+    { 0x082, "namespace not ready" },
+    { 0x083, "reservation conflict" },
+    { 0x084, "format in progress" },
+    { 0x100, "invalid completion queue" },
+    { 0x101, "invalid queue identifier" },
+    { 0x102, "invalid queue size" },
+    { 0x108, "invalid interrupt vector" },
+    { 0x180, "conflicting attributes" },
+    { 0x181, "invalid protection information" },
+    { 0x182, "attempted write to read-only range" },
+    { 0x280, "write fault" },
+    { 0x281, "unrecovered read error" },
+    { 0x282, "end-to-end guard check error" },
+    { 0x285, "compare failure" },
+    { 0x286, "access denied" },
+    { 0x287, "deallocated or unwritten block" },
+};
+
+const char *nvme_status_text(uint32_t status)
+{
+    static const char *const types[8] = {
+        "generic error", "command-specific error", "media error", "path error", "error of reserved type",
+        "error of reserved type", "error of reserved type", "vendor-specific error",
+    };
+
+    if (status & NVME_STATUS_LOST) {
+        return "no answer from the controller";
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(status_texts); i++) {
+        if (status_texts[i].code == NVME_STATUS_CODE(status)) {
+            return status_texts[i].text;
+        }
+    }
+    return types[NVME_STATUS_SCT(status)];
+}
+
+const char *nvme_opcode_text(uint8_t opcode)
+{
+    switch (opcode) {
+    case NVME_IO_FLUSH:
+        return "flush";
+    case NVME_IO_WRITE:
+        return "write";
+    case NVME_IO_READ:
+        return "read";
+    default:
+        return "command";
+    }
+}

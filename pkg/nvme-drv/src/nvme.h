@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/* NVM Express: controller registers, queue entries, Identify data, as far as the driver uses them.
+ *
+ * Documents: [NVMe-1.4] NVM Express Base Specification, revision 1.4; where 2.0 split it, the same definitions stand in
+ * [NVMe-2.0] (base) and the NVM command set specification. Everything is little endian. test/regs_test.c has a second
+ * table of all offsets and fields, typed from the specification on its own. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <util/bits.h>
+
+typedef struct { uint16_t off; } reg32_t;
+typedef struct { uint16_t off; } reg64_t;
+
+/* --- controller registers [NVMe-1.4 3.1] --- */
+#define NVME_CAP    ((reg64_t){ 0x00 }) /* Controller Capabilities [3.1.1] */
+#define NVME_CAP_MQES   FIELD(15, 0)  /* 0-based */
+#define NVME_CAP_CQR    BIT(16)
+#define NVME_CAP_AMS    FIELD(18, 17)
+#define NVME_CAP_TO     FIELD(31, 24) /* in 500 ms */
+#define NVME_CAP_DSTRD  FIELD(35, 32) /* doorbell stride: 4 << DSTRD bytes */
+#define NVME_CAP_NSSRS  BIT(36)
+#define NVME_CAP_CSS    FIELD(44, 37)
+#define NVME_CAP_MPSMIN FIELD(51, 48) /* page size: 4096 << MPSMIN bytes */
+#define NVME_CAP_MPSMAX FIELD(55, 52)
+#define NVME_VS     ((reg32_t){ 0x08 }) /* Version [3.1.2] */
+#define NVME_VS_MJR     FIELD(31, 16)
+#define NVME_VS_MNR     FIELD(15, 8)
+#define NVME_VS_TER     FIELD(7, 0)
+#define NVME_INTMS  ((reg32_t){ 0x0c }) /* Interrupt Mask Set [3.1.3] */
+#define NVME_INTMC  ((reg32_t){ 0x10 }) /* Interrupt Mask Clear [3.1.4] */
+#define NVME_CC     ((reg32_t){ 0x14 }) /* Controller Configuration [3.1.5] */
+#define NVME_CC_EN      BIT(0)
+#define NVME_CC_CSS     FIELD(6, 4)
+#define NVME_CC_MPS     FIELD(10, 7)
+#define NVME_CC_AMS     FIELD(13, 11)
+#define NVME_CC_SHN     FIELD(15, 14)
+#define NVME_CC_IOSQES  FIELD(19, 16) /* log2 of the entry size */
+#define NVME_CC_IOCQES  FIELD(23, 20)
+#define NVME_CSTS   ((reg32_t){ 0x1c }) /* Controller Status [3.1.6] */
+#define NVME_CSTS_RDY   BIT(0)
+#define NVME_CSTS_CFS   BIT(1)
+#define NVME_CSTS_SHST  FIELD(3, 2)
+#define NVME_CSTS_NSSRO BIT(4)
+#define NVME_CSTS_PP    BIT(5)
+#define NVME_AQA    ((reg32_t){ 0x24 }) /* Admin Queue Attributes [3.1.8] */
+#define NVME_AQA_ASQS   FIELD(11, 0)  /* 0-based */
+#define NVME_AQA_ACQS   FIELD(27, 16) /* 0-based */
+#define NVME_ASQ    ((reg64_t){ 0x28 }) /* Admin Submission Queue Base Address [3.1.9] */
+#define NVME_ACQ    ((reg64_t){ 0x30 }) /* Admin Completion Queue Base Address [3.1.10] */
+#define NVME_DOORBELLS 0x1000u          /* [3.1.24, 3.1.25] */
+
+/* Doorbell of queue y: SQ tail, CQ head. stride = 4 << CAP.DSTRD */
+#define NVME_SQ_DOORBELL(y, stride) (NVME_DOORBELLS + (2u * (y)) * (stride))
+#define NVME_CQ_DOORBELL(y, stride) (NVME_DOORBELLS + (2u * (y) + 1) * (stride))
+
+#define NVME_ALL_ONES 0xffffffffu /* what reads give when the device is gone */
+
+/* --- submission queue entry [NVMe-1.4 4.2] --- */
+struct nvme_sqe {
+    uint8_t opcode;
+    uint8_t flags; /* FUSE and PSDT */
+    uint16_t cid;
+    uint32_t nsid;
+    uint32_t cdw2, cdw3;
+    uint64_t mptr;
+    uint64_t dptr[2]; /* PRP1, PRP2; or one SGL descriptor */
+    uint32_t cdw10, cdw11, cdw12, cdw13, cdw14, cdw15;
+};
+#define NVME_SQE_FUSE FIELD(1, 0)
+#define NVME_SQE_PSDT FIELD(7, 6) /* 0 PRP, 1 SGL with a flat metadata buffer */
+_Static_assert(sizeof(struct nvme_sqe) == 64, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, flags) == 1, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, cid) == 2, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, nsid) == 4, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, mptr) == 16, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, dptr) == 24, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, cdw10) == 40, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, cdw12) == 48, "nvme_sqe layout");
+_Static_assert(offsetof(struct nvme_sqe, cdw15) == 60, "nvme_sqe layout");
+
+/* --- completion queue entry [NVMe-1.4 4.6] --- */
+struct nvme_cqe {
+    uint32_t dw0;
+    uint32_t dw1;
+    uint16_t sqhd;
+    uint16_t sqid;
+    uint16_t cid;
+    uint16_t status; /* phase and status field */
+};
+#define NVME_CQE_P   BIT(0)
+#define NVME_CQE_SC  FIELD(8, 1)
+#define NVME_CQE_SCT FIELD(11, 9)
+#define NVME_CQE_CRD FIELD(13, 12)
+#define NVME_CQE_M   BIT(14)
+#define NVME_CQE_DNR BIT(15)
+_Static_assert(sizeof(struct nvme_cqe) == 16, "nvme_cqe layout");
+_Static_assert(offsetof(struct nvme_cqe, sqhd) == 8, "nvme_cqe layout");
+_Static_assert(offsetof(struct nvme_cqe, sqid) == 10, "nvme_cqe layout");
+_Static_assert(offsetof(struct nvme_cqe, cid) == 12, "nvme_cqe layout");
+_Static_assert(offsetof(struct nvme_cqe, status) == 14, "nvme_cqe layout");
+
+/* --- SGL descriptor [NVMe-1.4 4.4] --- */
+struct nvme_sgl {
+    uint64_t addr;
+    uint32_t len;
+    uint8_t _rsvd[3];
+    uint8_t type; /* 7:4 type, 3:0 subtype (0: address) */
+};
+#define NVME_SGL_DATA_BLOCK   0x00
+#define NVME_SGL_LAST_SEGMENT 0x30
+_Static_assert(sizeof(struct nvme_sgl) == 16, "nvme_sgl layout");
+_Static_assert(offsetof(struct nvme_sgl, len) == 8, "nvme_sgl layout");
+_Static_assert(offsetof(struct nvme_sgl, type) == 15, "nvme_sgl layout");
+
+/* --- opcodes --- */
+enum nvme_admin_opcode { /* [NVMe-1.4 5, figure 139] */
+    NVME_ADMIN_DELETE_SQ = 0x00,
+    NVME_ADMIN_CREATE_SQ = 0x01,
+    NVME_ADMIN_GET_LOG_PAGE = 0x02,
+    NVME_ADMIN_DELETE_CQ = 0x04,
+    NVME_ADMIN_CREATE_CQ = 0x05,
+    NVME_ADMIN_IDENTIFY = 0x06,
+    NVME_ADMIN_ABORT = 0x08,
+    NVME_ADMIN_SET_FEATURES = 0x09,
+    NVME_ADMIN_GET_FEATURES = 0x0a,
+};
+enum nvme_io_opcode { /* [NVMe-1.4 6, figure 346] */
+    NVME_IO_FLUSH = 0x00,
+    NVME_IO_WRITE = 0x01,
+    NVME_IO_READ = 0x02,
+};
+
+/* Create I/O Completion Queue [5.3], Submission Queue [5.4] */
+#define NVME_CREATE_QID   FIELD(15, 0)  /* cdw10 */
+#define NVME_CREATE_QSIZE FIELD(31, 16) /* cdw10, 0-based */
+#define NVME_CREATE_PC    BIT(0)        /* cdw11: physically contiguous */
+#define NVME_CREATE_IEN   BIT(1)        /* cdw11, CQ: interrupts enabled */
+#define NVME_CREATE_IV    FIELD(31, 16) /* cdw11, CQ: interrupt vector */
+#define NVME_CREATE_CQID  FIELD(31, 16) /* cdw11, SQ */
+/* Identify [5.15] */
+#define NVME_CNS_NAMESPACE   0x00
+#define NVME_CNS_CONTROLLER  0x01
+#define NVME_CNS_ACTIVE_LIST 0x02
+/* Set Features [5.21] */
+#define NVME_FEAT_NUM_QUEUES 0x07 /* [5.21.1.7] cdw11 and dw0: NSQ 15:0, NCQ 31:16, 0-based */
+#define NVME_NUM_QUEUES_NSQ FIELD(15, 0)
+#define NVME_NUM_QUEUES_NCQ FIELD(31, 16)
+/* Read [6.9], Write [6.15]: cdw10 and cdw11 are the LBA, cdw12: */
+#define NVME_RW_NLB FIELD(15, 0) /* 0-based */
+#define NVME_RW_FUA BIT(30)
+
+/* --- Identify Controller [NVMe-1.4 5.15.2.2, figure 247] --- */
+struct nvme_id_ctrl {
+    uint16_t vid;
+    uint16_t ssvid;
+    char sn[20];
+    char mn[40];
+    char fr[8];
+    uint8_t _rsvd0[77 - 72];
+    uint8_t mdts;
+    uint16_t cntlid;
+    uint32_t ver;
+    uint8_t _rsvd1[256 - 84];
+    uint16_t oacs;
+    uint8_t acl;
+    uint8_t aerl;
+    uint8_t _rsvd2[512 - 260];
+    uint8_t sqes;
+    uint8_t cqes;
+    uint16_t maxcmd;
+    uint32_t nn;
+    uint16_t oncs;
+    uint16_t fuses;
+    uint8_t fna;
+    uint8_t vwc;
+    uint16_t awun;
+    uint16_t awupf;
+    uint8_t _rsvd3[536 - 530];
+    uint32_t sgls;
+    uint8_t _rsvd4[4096 - 540];
+};
+#define NVME_SQES_MIN FIELD(3, 0) /* CQES alike */
+#define NVME_SQES_MAX FIELD(7, 4)
+#define NVME_VWC_PRESENT BIT(0)
+#define NVME_SGLS_SUPPORT FIELD(1, 0) /* 0 no, 1 yes, 2 yes with dword alignment */
+_Static_assert(sizeof(struct nvme_id_ctrl) == 4096, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, ssvid) == 2, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, sn) == 4, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, mn) == 24, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, fr) == 64, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, mdts) == 77, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, cntlid) == 78, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, ver) == 80, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, oacs) == 256, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, acl) == 258, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, aerl) == 259, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, sqes) == 512, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, cqes) == 513, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, maxcmd) == 514, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, nn) == 516, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, oncs) == 520, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, fuses) == 522, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, fna) == 524, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, vwc) == 525, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, awun) == 526, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, awupf) == 528, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, sgls) == 536, "nvme_id_ctrl layout");
+
+/* --- Identify Namespace [NVMe-1.4 5.15.2.1, figure 245] --- */
+struct nvme_id_ns {
+    uint64_t nsze; /* in blocks */
+    uint64_t ncap;
+    uint64_t nuse;
+    uint8_t nsfeat;
+    uint8_t nlbaf; /* 0-based */
+    uint8_t flbas;
+    uint8_t mc;
+    uint8_t dpc;
+    uint8_t dps;
+    uint8_t _rsvd0[33 - 30];
+    uint8_t dlfeat;
+    uint8_t _rsvd1[99 - 34];
+    uint8_t nsattr;
+    uint8_t _rsvd2[128 - 100];
+    uint32_t lbaf[16];
+    uint8_t _rsvd3[4096 - 192];
+};
+#define NVME_FLBAS_FORMAT   FIELD(3, 0)
+#define NVME_FLBAS_EXTENDED BIT(4) /* metadata is transferred at the end of each block */
+#define NVME_DPS_TYPE       FIELD(2, 0) /* 0: no protection information */
+#define NVME_NSATTR_WP      BIT(0) /* currently write protected */
+#define NVME_LBAF_MS        FIELD(15, 0)
+#define NVME_LBAF_LBADS     FIELD(23, 16) /* log2 of the block size */
+_Static_assert(sizeof(struct nvme_id_ns) == 4096, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, ncap) == 8, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, nuse) == 16, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, nsfeat) == 24, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, nlbaf) == 25, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, flbas) == 26, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, mc) == 27, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, dpc) == 28, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, dps) == 29, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, dlfeat) == 33, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, nsattr) == 99, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, lbaf) == 128, "nvme_id_ns layout");
+
+#define NVME_NSID_MAX 0xfffffffeu /* highest valid NSID [NVMe-1.4 6.1.2]; 0xffffffff: all */

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// Controller bring-up and recovery against the model, with a controller that misbehaves in each way.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <abi/types.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model.h"
+#include "../src/log.h"
+
+static int setup(void **state)
+{
+    *state = model_new(2048);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct model *m = *state;
+
+    if (m->ctrl) {
+        model_stop(m);
+    }
+    assert_int_equal(m->dma_live, 0);
+    model_free(m);
+    return 0;
+}
+
+static void test_start(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    model_add_ns(m, 3, 100, 4096);
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_int_equal(err, SK_OK);
+    assert_int_equal(c->state, CTRL_READY);
+    assert_string_equal(c->id.serial, "MODEL1");
+    assert_int_equal(strlen(c->id.model), 40);
+    assert_int_equal(c->ns_count, 2);
+    assert_int_equal(c->ns[0]->nsid, 1);
+    assert_int_equal(c->ns[0]->info.blocks, 2048);
+    assert_int_equal(c->ns[0]->max_transfer, 512 * 1024);
+    assert_int_equal(c->ns[1]->nsid, 3);
+    assert_int_equal(c->ns[1]->info.block_size, 4096);
+    assert_int_equal(c->io_count, 2);
+    assert_int_equal(c->io[0]->vector, 1);
+    assert_int_equal(c->io[1]->vector, 2);
+    assert_int_equal(c->id.dptr, DPTR_SGL);
+}
+
+static void test_options(void **state)
+{
+    struct model *m = *state;
+
+    m->ctrl = calloc(1, sizeof(*m->ctrl));
+    m->ctrl->hw = &m->hw;
+    m->ctrl->no_sgl = true;
+    assert_int_equal(nvme_ctrl_start(m->ctrl), SK_OK);
+    assert_int_equal(m->ctrl->id.dptr, DPTR_PRP);
+}
+
+static void test_shared_queues(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    model_add_ns(m, 2, 100, 512);
+    model_add_ns(m, 3, 100, 512);
+    m->queues_granted = 2;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_int_equal(err, SK_OK);
+    assert_int_equal(c->ns_count, 3);
+    assert_int_equal(c->io_count, 2);
+    assert_non_null(c->ns[2]->queue);
+}
+
+static void test_small_queues(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    m->cap = (m->cap & ~0xffffull) | 1;
+    assert_int_equal(model_start(m, &err)->io[0]->entries, 2);
+    assert_int_equal(err, SK_OK);
+}
+
+static void expect_dead(struct model *m, int64_t want)
+{
+    int64_t err;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_int_equal(err, want);
+    assert_int_equal(c->state, CTRL_DEAD);
+    assert_int_equal(m->isolated, 1);
+}
+
+static void test_never_ready(void **state)
+{
+    struct model *m = *state;
+    uint64_t start = m->now;
+
+    m->never_ready = true;
+    expect_dead(m, SK_ETIMEDOUT);
+    assert_true(m->now - start >= 7500ull * 1000000 && m->now - start < 7600ull * 1000000); /* CAP.TO = 15 */
+}
+
+static void test_never_stops(void **state)
+{
+    struct model *m = *state;
+
+    m->cc = m->csts = 1;
+    m->never_stops = true;
+    expect_dead(m, SK_ETIMEDOUT);
+}
+
+static void test_fatal(void **state)
+{
+    ((struct model *)*state)->fatal = true;
+    expect_dead(*state, SK_EIO);
+}
+
+static void test_all_ones(void **state)
+{
+    ((struct model *)*state)->all_ones = true;
+    expect_dead(*state, SK_ENODEV);
+}
+
+static void test_admin_timeout(void **state)
+{
+    ((struct model *)*state)->drop_admin = true;
+    expect_dead(*state, SK_ETIMEDOUT);
+}
+
+static void test_admin_errors(void **state)
+{
+    static const uint8_t opcode[] = { NVME_ADMIN_SET_FEATURES, NVME_ADMIN_CREATE_CQ, NVME_ADMIN_CREATE_SQ, NVME_ADMIN_IDENTIFY };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(opcode); i++) {
+        struct model *m = model_new(64);
+
+        m->fail_admin = true;
+        m->fail_admin_opcode = opcode[i];
+        expect_dead(m, SK_EIO);
+        model_stop(m);
+        model_free(m);
+    }
+}
+
+static void test_bad_controllers(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct model *m = model_new(64);
+
+        switch (i) {
+        case 0: m->cap |= 1ull << 48; break;            /* MPSMIN 8 KiB */
+        case 1: m->cap &= ~(0xffull << 37); break;      /* no NVM command set */
+        case 2: m->id.sqes = 0x77; break;               /* 128-byte entries only */
+        case 3: m->hw.bar_size = 0x1000; break;         /* no doorbells */
+        }
+        expect_dead(m, SK_ENODEV);
+        model_stop(m);
+        model_free(m);
+    }
+}
+
+static void test_no_irq(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    m->no_irq = true; /* admin completions are found when the wait ends */
+    model_start(m, &err);
+    assert_int_equal(err, SK_OK);
+}
+
+static void test_bad_namespaces(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    model_add_ns(m, 2, 100, 512);
+    model_add_ns(m, 3, 100, 512);
+    model_add_ns(m, 4, 100, 512);
+    m->ns[1].metadata = 8;
+    m->ns[2].dps = 1;
+    m->ns[3].write_protected = true;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_int_equal(err, SK_OK);
+    assert_int_equal(c->ns_count, 2);
+    assert_int_equal(c->ns[1]->nsid, 4);
+    assert_true(c->ns[1]->info.readonly);
+}
+
+/* --- partition table read through the driver --- */
+
+static void put(uint8_t *p, unsigned off, uint64_t v, unsigned bytes) { memcpy(p + off, &v, bytes); }
+
+static void make_gpt(struct model *m)
+{
+    uint8_t *d = m->ns[0].data, *h = d + 512;
+
+    memcpy(h, "EFI PART", 8);
+    put(h, 8, 0x10000, 4), put(h, 12, 92, 4), put(h, 24, 1, 8), put(h, 32, 2047, 8), put(h, 40, 40, 8);
+    put(h, 48, 2000, 8), put(h, 72, 2, 8), put(h, 80, 128, 4), put(h, 84, 128, 4);
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t *e = d + 1024 + 128 * i;
+
+        put(e, 0, 0x1234, 8), put(e, 16, 0x100 + i, 8), put(e, 32, 100 * i + 100, 8), put(e, 40, 100 * i + 199, 8);
+        put(e, 56, 'a' + i, 2);
+    }
+    put(d + 1024 + 2 * 128, 32, 250, 8); /* the third overlaps */
+    put(h, 88, gpt_crc32(d + 1024, 128 * 128), 4);
+    put(h, 16, gpt_crc32(h, 92), 4);
+}
+
+static void test_partitions(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    make_gpt(m);
+    struct nvme_ctrl *c = model_start(m, &err);
+    struct nvme_part *p = c->ns[0]->parts;
+
+    assert_int_equal(err, SK_OK);
+    assert_non_null(p);
+    assert_string_equal(p->gpt.label, "a");
+    assert_int_equal(p->gpt.first, 100);
+    assert_null(p->next); /* "b" and "c" overlap */
+}
+
+static void test_gpt_read_error(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    m->fail_status = 0x281;
+    m->fail_lba = 1;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_int_equal(err, SK_OK);
+    assert_null(c->ns[0]->parts);
+    assert_int_equal(c->state, CTRL_READY);
+}
+
+static void test_gpt_read_timeout(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    m->drop_io = 1;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_int_equal(err, SK_OK);
+    assert_int_equal(c->state, CTRL_READY);
+    assert_int_equal(c->resets, 1);
+    assert_int_equal(m->enables, 2);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_start), T(test_options), T(test_shared_queues), T(test_small_queues), T(test_never_ready),
+        T(test_never_stops), T(test_fatal), T(test_all_ones), T(test_admin_timeout), cmocka_unit_test(test_admin_errors),
+        cmocka_unit_test(test_bad_controllers), T(test_no_irq), T(test_bad_namespaces), T(test_partitions),
+        T(test_gpt_read_error), T(test_gpt_read_timeout),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/* A model of an NVMe controller for tests on the host: registers, queues, admin and I/O commands on memory disks. It
+ * decodes PRPs and SGLs on its own and can misbehave in the ways that a driver must survive. Device addresses are host
+ * addresses plus MODEL_DEV, so that mixing them up faults.
+ *
+ * Commands run when their doorbell is written (or in model_release() while `hold` is set); interrupts are pending until
+ * model_interrupt() or the driver's wait(). Time stands still but for wait(). */
+#pragma once
+
+#include "../src/blkdev.h"
+
+#define MODEL_DEV     0x100000000000ull
+#define MODEL_QUEUES  9u
+#define MODEL_NS      4u
+#define MODEL_HELD    4096u
+
+struct model_ns {
+    uint8_t *data;
+    uint64_t blocks;
+    uint32_t block_size;
+    uint16_t metadata;
+    uint8_t dps;
+    bool write_protected;
+};
+
+struct model_sq {
+    uint64_t base;
+    uint32_t entries, head, tail;
+    uint16_t cq;
+};
+struct model_cq {
+    uint64_t base;
+    uint32_t entries, tail, head;
+    uint16_t phase, vector;
+};
+
+struct model {
+    struct nvme_hw hw; /* first */
+    struct nvme_ctrl *ctrl;
+    uint64_t now;
+    uint64_t armed; /* deadline of the time-out check, 0: none */
+    uint64_t cap;
+    uint32_t cc, csts, aqa;
+    uint64_t asq, acq;
+    struct model_sq sq[MODEL_QUEUES];
+    struct model_cq cq[MODEL_QUEUES];
+    struct model_ns ns[MODEL_NS]; /* NSID = index + 1; data == NULL: inactive */
+    uint16_t next_vector, vectors; /* vectors available */
+    uint32_t irq;                  /* pending, a bit per vector */
+    struct nvme_id_ctrl id;
+    unsigned queues_granted;
+    /* misbehaviour */
+    bool all_ones, never_ready, never_stops, fatal, hold, wrong_cid, duplicate, bad_phase, no_irq, drop_admin;
+    unsigned drop_io;       /* that many I/O commands are never answered */
+    uint16_t fail_status;   /* status field without phase for I/O that touches fail_lba */
+    uint64_t fail_lba;
+    uint8_t fail_admin_opcode; /* with fail_admin set */
+    bool fail_admin;
+    /* what happened */
+    unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, isolated, enables, lists, max_bytes;
+    unsigned dma_live;
+    struct { uint16_t sqid; struct nvme_sqe sqe; } held[MODEL_HELD];
+    unsigned held_count;
+};
+
+/* A controller with 512-byte blocks on NSID 1, SGL, MDTS 512 KiB, volatile write cache. */
+struct model *model_new(uint64_t blocks);
+void model_add_ns(struct model *m, unsigned nsid, uint64_t blocks, uint32_t block_size);
+void model_free(struct model *m);
+/* Creates and starts a driver instance; frees it. */
+struct nvme_ctrl *model_start(struct model *m, int64_t *err);
+void model_stop(struct model *m);
+/* Executes commands that were held back; newest first if reverse. */
+void model_release(struct model *m, bool reverse);
+/* Delivers pending interrupts to the driver. True if there were any. */
+bool model_interrupt(struct model *m);
+/* Lets time pass to the time-out check and runs it (and a recovery that it asks for). */
+void model_timeout(struct model *m);
