@@ -41,3 +41,18 @@ $(KERNEL): $(KERNEL_OBJ) $(KERNEL_SYMS) $(KERNEL_LDS)
 	$(call kernel-link,$@,)
 
 include $(SRC)/kernel/test/vm.mk
+
+# --- tests of the pure parts: kernel/test/arch ---
+ARCH_TEST_INC := -I$(SRC)/kernel/include -I$(SRC)/kernel/arch/x86_64
+TEST_arch-multiboot_CFLAGS := $(ARCH_TEST_INC)
+TEST_arch-memmap_CFLAGS := $(ARCH_TEST_INC)
+TEST_arch-page_table_CFLAGS := $(ARCH_TEST_INC)
+TEST_arch-acpi_CFLAGS := $(ARCH_TEST_INC)
+$(call host-test,arch-multiboot,kernel/test/arch/multiboot_test.c kernel/arch/x86_64/multiboot.c)
+$(call host-test,arch-memmap,kernel/test/arch/memmap_test.c kernel/arch/x86_64/memmap.c)
+$(call host-test,arch-page_table,kernel/test/arch/page_table_test.c kernel/arch/x86_64/page_table.c)
+$(call host-test,arch-acpi,kernel/test/arch/acpi_test.c kernel/arch/x86_64/acpi.c)
+TEST_kernel-multiboot_CFLAGS := $(ARCH_TEST_INC)
+TEST_kernel-acpi_CFLAGS := $(ARCH_TEST_INC)
+$(call fuzz-target,kernel-multiboot,kernel/test/arch/multiboot_fuzz.c kernel/arch/x86_64/multiboot.c kernel/arch/x86_64/memmap.c,,kernel/test/arch/corpus/multiboot)
+$(call fuzz-target,kernel-acpi,kernel/test/arch/acpi_fuzz.c kernel/arch/x86_64/acpi.c,,kernel/test/arch/corpus/acpi)

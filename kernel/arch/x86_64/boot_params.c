@@ -35,7 +35,7 @@ static void modules_place(void)
 static void memory_publish(void)
 {
     params.ram_bytes = memmap_total(&plan.ram);
-    params.kernel_bytes = image_to_phys(image_end) - 0x100000 - (uint64_t)(builtin_pages_end - builtin_start) + plan.pool_size;
+    params.kernel_bytes = image_to_phys(image_end) - KERNEL_LOAD - (uint64_t)(builtin_pages_end - builtin_start) + plan.pool_size;
     uint64_t lost = 0;
     for (uint32_t i = 0; i < plan.free.count; i++) {
         if (params.ram_count == BOOT_MAX_MEMORY) {
@@ -56,12 +56,13 @@ const struct boot_plan *boot_params_init(uint32_t magic, uint32_t info_pa)
     const struct mem_view view = { phys_to_virt((paddr_t){ 0 }), 0, BOOT_PLAN_LOW_MAX };
     const char *why = multiboot_parse(&view, magic, info_pa, &info);
     uint64_t builtin_size = (uint64_t)(builtin_end - builtin_start);
-    uint64_t end = image_to_phys(image_end);
+    const struct image_range image = { KERNEL_LOAD, image_to_phys(builtin_start), image_to_phys(builtin_pages_end),
+                                       image_to_phys(image_end) };
     if (!why && builtin_size) {
         uint64_t pa = image_to_phys(builtin_start);
         why = builtin_parse(phys_to_virt((paddr_t){ pa }), builtin_size, pa, &info);
     }
-    why = why ? why : boot_plan_make(&info, 0x100000, end, &plan);
+    why = why ? why : boot_plan_make(&info, &image, &plan);
     if (why) {
         panic("cannot use the boot loader's information: %s", why);
     }

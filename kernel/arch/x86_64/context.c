@@ -2,6 +2,7 @@
 // A thread's registers: initial values, and the layout that entry.S is written for.
 #include "cpu.h"
 #include "fpu.h"
+#include "page_table.h"
 
 #include <kernel/log.h>
 #include <string.h>
@@ -43,8 +44,7 @@ void context_forget(struct context *ctx)
         cpu->current = NULL;
     }
     /* The task may die with its last thread: leave its page table. */
-    if (cpu->pt && cpu->pt == ctx->pt) {
-        cpu->pt = NULL;
-        cr3_write(kernel_cr3);
+    if (ctx->pt) {
+        pt_unload_local(ctx->pt);
     }
 }

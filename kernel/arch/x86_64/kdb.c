@@ -59,6 +59,12 @@ static bool command(int c)
         break;
     case 'b':
         backtrace_print((uint64_t)__builtin_frame_address(0));
+        if (cpu_this()->interrupted) {
+            uint64_t off;
+            const char *name = symbol_lookup(cpu_this()->interrupted->rip, &off);
+            kprintf("interrupted in %s+%lx, ", name, off);
+            backtrace_print(cpu_this()->interrupted->rbp);
+        }
         break;
     case 'R':
         machine_reset();

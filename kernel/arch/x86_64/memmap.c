@@ -126,8 +126,8 @@ static bool plan_memory(const struct loader_info *li, struct boot_plan *plan)
             uint64_t base = li->region[i].base, end = base + li->region[i].size;
             uint32_t type = li->region[i].type;
             if (pass == 0 && type == LOADER_RAM) {
-                base = align_up(base, PAGE_SIZE);
-                end = align_down(end, PAGE_SIZE);
+                end = align_down(end < BOOT_PLAN_RAM_END ? end : BOOT_PLAN_RAM_END, PAGE_SIZE);
+                base = base < end ? align_up(base, PAGE_SIZE) : end;
                 ok = ok && (base >= end || memmap_add(&plan->ram, base, end - base));
             } else if (pass == 1 && type != LOADER_RAM) {
                 base = align_down(base, PAGE_SIZE);
@@ -159,7 +159,13 @@ static bool module_must_move(const struct loader_info *li, uint32_t i, const str
     return false;
 }
 
-static const char *plan_modules(const struct loader_info *li, struct boot_plan *plan)
+/* May a module be at [base, end)? Not where the kernel itself is. */
+static bool module_hits_kernel(const struct image_range *image, uint64_t base, uint64_t end)
+{
+    return (base < image->builtin && end > image->start) || (base < image->end && end > image->builtin_end);
+}
+
+static const char *plan_modules(const struct loader_info *li, const struct image_range *image, struct boot_plan *plan)
 {
     /* First keep everybody's present place out of the free list, then find new places. */
     for (uint32_t i = 0; i < li->module_count; i++) {
@@ -167,6 +173,9 @@ static const char *plan_modules(const struct loader_info *li, struct boot_plan *
         uint64_t end = align_up(li->module[i].base + li->module[i].size, PAGE_SIZE);
         if (li->module[i].size > BOOT_PLAN_LOW_MAX || li->module[i].base > BOOT_PLAN_LOW_MAX - li->module[i].size) {
             return "a module lies above 4 GiB";
+        }
+        if (module_hits_kernel(image, base, end) && li->module[i].size) {
+            return "a module overlaps the kernel";
         }
         if (!memmap_remove(&plan->free, base, end - base)) {
             return "the memory map is too fragmented";
@@ -187,7 +196,7 @@ static const char *plan_modules(const struct loader_info *li, struct boot_plan *
     return NULL;
 }
 
-const char *boot_plan_make(const struct loader_info *li, uint64_t kernel, uint64_t kernel_end, struct boot_plan *plan)
+const char *boot_plan_make(const struct loader_info *li, const struct image_range *image, struct boot_plan *plan)
 {
     memset(plan, 0, sizeof(*plan));
     if (!plan_memory(li, plan)) {
@@ -195,11 +204,10 @@ const char *boot_plan_make(const struct loader_info *li, uint64_t kernel, uint64
     }
     plan->free = plan->ram;
     if (!memmap_remove(&plan->free, 0, BOOT_PLAN_RAM_MIN) ||
-        !memmap_remove(&plan->free, align_down(kernel, PAGE_SIZE),
-                       align_up(kernel_end, PAGE_SIZE) - align_down(kernel, PAGE_SIZE))) {
+        !memmap_remove(&plan->free, image->start, image->end - image->start)) {
         return "the memory map is too fragmented";
     }
-    const char *why = plan_modules(li, plan);
+    const char *why = plan_modules(li, image, plan);
     if (why) {
         return why;
     }

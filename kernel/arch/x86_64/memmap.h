@@ -33,6 +33,11 @@ struct boot_plan {
 #define KPOOL_MIN          (6ull << 20)
 #define KPOOL_MAX          (64ull << 20)
 
-/* Return: NULL, or why there is no plan. The kernel's image is [kernel, kernel_end). */
-must_check const char *boot_plan_make(const struct loader_info *li, uint64_t kernel, uint64_t kernel_end,
+#define BOOT_PLAN_RAM_END  (1ull << 46)   /* the direct map ends here: RAM behind it is not used */
+
+/* Where the loader put the kernel: [start, end), with the built-in modules' pages [builtin, builtin_end) inside. */
+struct image_range { uint64_t start, builtin, builtin_end, end; };
+
+/* Return: NULL, or why there is no plan. All of image is page-aligned. */
+must_check const char *boot_plan_make(const struct loader_info *li, const struct image_range *image,
                                       struct boot_plan *plan);

@@ -89,6 +89,7 @@ void pt_destroy(struct page_table *pt)
     if (pt->root.v == PADDR_NONE.v) {
         return;
     }
+    pt_unload_local(pt);
     uint64_t *root = phys_to_virt(pt->root);
     for (unsigned i = 0; i < (pt->format->kernel_half ? PT_ENTRIES / 2 : PT_ENTRIES); i++) {
         if (is_present(pt, root[i])) {

@@ -52,8 +52,7 @@ static void direct_map_part(const struct memmap *m, uint64_t start, uint64_t end
 
 static void direct_map_init(const struct boot_plan *plan)
 {
-    static struct memmap m; /* large, boot only */
-    m = plan->ram;
+    struct memmap m = plan->ram;
     bool ok = memmap_add(&m, 0, 0xa0000); /* BIOS data areas */
     for (uint32_t i = 0; i < plan->firmware.count; i++) {
         ok = ok && memmap_add(&m, plan->firmware.r[i].base, plan->firmware.r[i].size);
@@ -123,6 +122,15 @@ void *mmio_map(uint64_t pa, uint64_t size)
     map_or_die(va, start, end - start, PT_R | PT_W | PT_DEVICE);
     mmio_next += end - start;
     return (void *)(va + (pa - start));
+}
+
+void pt_unload_local(struct page_table *pt)
+{
+    struct cpu *cpu = cpu_this();
+    if (cpu->pt == pt) {
+        cpu->pt = NULL;
+        cr3_write(kernel_cr3);
+    }
 }
 
 void pt_flush_local(struct page_table *pt, uint64_t va, uint64_t size)

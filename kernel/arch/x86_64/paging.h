@@ -5,6 +5,7 @@
 #include "memmap.h"
 
 #define KERNEL_BASE 0xffffffff80000000ull
+#define KERNEL_LOAD 0x100000ull           /* both as in kernel.lds */
 #define MMIO_BASE   0xffffffffc0000000ull /* device registers that the kernel uses, 4 KiB pages */
 
 /* Section borders, from kernel.lds. */

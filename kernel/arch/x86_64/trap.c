@@ -55,12 +55,7 @@ static void context_switch(struct cpu *cpu, struct context *ctx)
 }
 
 /* Nothing to run: wait for an interrupt. Its handler runs on this stack below us. */
-static void idle(void)
-{
-    uint64_t start = clock_now_ns();
-    asm volatile("sti; hlt; cli" : : : "memory");
-    core_stat.idle_ns += clock_now_ns() - start;
-}
+static void idle(void) { asm volatile("sti; hlt; cli" : : : "memory"); }
 
 /* The one place where interrupts are taken in kernel mode besides idle(): after a guest exit for one. */
 static void interrupt_window(void) { asm volatile("sti; nop; cli" : : : "memory"); }
