@@ -56,3 +56,6 @@ TEST_kernel-multiboot_CFLAGS := $(ARCH_TEST_INC)
 TEST_kernel-acpi_CFLAGS := $(ARCH_TEST_INC)
 $(call fuzz-target,kernel-multiboot,kernel/test/arch/multiboot_fuzz.c kernel/arch/x86_64/multiboot.c kernel/arch/x86_64/memmap.c,,kernel/test/arch/corpus/multiboot)
 $(call fuzz-target,kernel-acpi,kernel/test/arch/acpi_fuzz.c kernel/arch/x86_64/acpi.c,,kernel/test/arch/corpus/acpi)
+
+# --- tests of the core: kernel/test/host ---
+include $(SRC)/kernel/test/rules.mk
