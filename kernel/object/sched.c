@@ -65,7 +65,7 @@ static void sched_charge(uint64_t now)
     t->slice_ns -= used < t->slice_ns ? used : t->slice_ns;
 }
 
-void sched_yield(struct thread *t)
+void sched_rotate(struct thread *t)
 {
     if (t == sched_thread) {
         sched_charge(clock_now_ns());
@@ -150,6 +150,6 @@ void core_timer(uint64_t now_ns)
     sched_armed = DEADLINE_NEVER;
     timer_expire(now_ns);
     if (t != NULL && !list_empty(&t->run_node) && now_ns - sched_since >= t->slice_ns) {
-        sched_yield(t);
+        sched_rotate(t);
     }
 }

@@ -376,6 +376,6 @@ int64_t sys_thread_exit(struct thread *t, const struct sys_args *args)
 int64_t sys_thread_yield(struct thread *t, const struct sys_args *args)
 {
     (void)args;
-    sched_yield(t);
+    sched_rotate(t);
     return SK_OK;
 }

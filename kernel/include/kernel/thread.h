@@ -110,7 +110,7 @@ struct thread *sched_current(void);
 void sched_add(struct thread *t, bool front);
 void sched_remove(struct thread *t);
 /* Behind its equals, with a new slice. */
-void sched_yield(struct thread *t);
+void sched_rotate(struct thread *t);
 void sched_set_priority(struct thread *t, uint8_t priority);
 /* Includes what a running thread has used since it was chosen. */
 uint64_t sched_cpu_time_ns(const struct thread *t);
