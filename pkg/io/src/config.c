@@ -65,21 +65,6 @@ static int config_devices(lua_State *l)
     return 1;
 }
 
-/* defined(name): the file that defined the bus, or nil */
-static int config_defined(lua_State *l)
-{
-    const struct vbus *bus = vbus_find(self(l)->set, luaL_checkstring(l, 1));
-
-    lua_pushstring(l, bus != NULL ? bus->file : NULL);
-    return 1;
-}
-
-static int config_file(lua_State *l)
-{
-    lua_pushstring(l, self(l)->file);
-    return 1;
-}
-
 /* add(bus name, number of MSIs) */
 static int config_add(lua_State *l)
 {
@@ -125,8 +110,7 @@ static int config_info(lua_State *l)
 static int push_functions(lua_State *l)
 {
     static const luaL_Reg functions[] = {
-        {"match", config_match}, {"devices", config_devices}, {"defined", config_defined},
-        {"file", config_file},   {"add", config_add},         {"add_device", config_add_device},
+        {"match", config_match}, {"devices", config_devices}, {"add", config_add}, {"add_device", config_add_device},
         {"warn", config_warn},   {"info", config_info},       {NULL, NULL},
     };
 
@@ -153,16 +137,30 @@ bool config_open(struct config *c, struct vbus_set *set, struct luax_error *err)
     return false;
 }
 
+/* Remembers name; false if it was there. */
+static bool begin_file(struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->file_count; i++) {
+        if (strcmp(c->files[i], name) == 0) {
+            io_log(IO_INFO, "%s is given again; nothing to do", name);
+            return false;
+        }
+    }
+    if (c->file_count < CONFIG_FILES_MAX) {
+        c->files[c->file_count++] = name;
+    }
+    c->file = name;
+    return true;
+}
+
 bool config_read(struct config *c, const char *path, struct luax_error *err)
 {
-    c->file = path;
-    return luax_run_file(c->lua, path, err);
+    return !begin_file(c, path) || luax_run_file(c->lua, path, err);
 }
 
 bool config_read_text(struct config *c, const char *name, const char *text, size_t len, struct luax_error *err)
 {
-    c->file = name;
-    return luax_run_chunk(c->lua, name, text, len, 0, 0, err);
+    return !begin_file(c, name) || luax_run_chunk(c->lua, name, text, len, 0, 0, err);
 }
 
 void config_close(struct config *c)

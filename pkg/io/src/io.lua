@@ -207,10 +207,6 @@ function Io.add_vbus(name, bus)
         fail("add_vbusses: '%s' must be an Io.Vi.System_bus(...), not a %s", name,
              is(bus, Bus) and bus.kind or type(bus))
     end
-    if C.defined(name) == C.file() then
-        C.info(("vbus '%s': %s is given again; nothing to do"):format(name, C.file()))
-        return
-    end
     local done, reason = C.add(name, bus.properties.num_msis or 0)
     if not done then fail("%s", reason) end
     add_devices(name, bus)

@@ -106,6 +106,7 @@ static void test_same_file_twice(void **state)
     assert_int_equal(set.bus[0].count, 2);
     assert_null(strstr(machine_log, "warning"));
     assert_null(strstr(machine_log, "error"));
+    logged("rom/nvme.vbus is given again; nothing to do");
     assert_false(read_as(&c, "rom/other.vbus", tutorial));
     assert_string_equal(err.line,
                         "rom/other.vbus:1: vbus 'nvme' is already defined by rom/nvme.vbus; rename one of them");
@@ -179,6 +180,8 @@ static void test_errors(void **state)
     bad("Io.add_vbusses { x = Io.Vi.PCI_bus {} }", "a.vbus:1: add_vbusses: 'x' must be an Io.Vi.System_bus(...)");
     bad("Io.add_vbusses { [('x'):rep(32)] = Io.Vi.System_bus {} }", "a name has 1 to 31 characters");
     bad("for i = 1, 17 do Io.add_vbus('b' .. i, Io.Vi.System_bus {}) end", "there are 16 virtual buses already");
+    bad("Io.add_vbus('b', Io.Vi.System_bus {})\nIo.add_vbus('b', Io.Vi.System_bus {})",
+        "a.vbus:2: vbus 'b' is already defined by a.vbus");
     bad("Property.x = 3", "a.vbus:1: attempt to index a nil value (global 'Property')");
     bad("Io.add_vbusses { a = Io.Vi.System_bus { Io.system_bus():match('PCI/nvme') },\n"
         "  b = Io.Vi.System_bus { Io.system_bus():match('PCI/storage') } }",

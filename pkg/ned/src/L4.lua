@@ -260,8 +260,9 @@ local function create_program(loader, path, name, options)
     local log <close> = os.copy(make_log(options.log, name), ALL)
     local program, reason, code = os.create(loader.loader or env("loader"), path, options.kmem or 0, prio, log, mem)
     if not program then
-        local hint = code == -9 and " (is 'module " .. name .. "' in the entry of modules.list?)" or ""
-        fail("cannot start '%s': %s%s", path, reason, hint)
+        if code == -1 then reason = "it is no ELF program for this system (the loader's line says what is wrong)" end
+        if code == -9 then reason = ("there is no such file (is 'module %s' in the entry of modules.list?)"):format(name) end
+        fail("cannot start '%s': %s", path, reason)
     end
     return program
 end

@@ -206,9 +206,8 @@ static void test_missing_program(void **state)
     (void)state;
     os_fake_create_error = SK_ENOENT;
     assert_false(run(l, HEAD "l:start({}, 'rom/nope')"));
-    assert_string_equal(err.line,
-                        "test.ned:2: cannot start 'rom/nope': there is no such thing (is 'module nope' in the "
-                        "entry of modules.list?)");
+    assert_string_equal(err.line, "test.ned:2: cannot start 'rom/nope': there is no such file (is 'module nope' in the "
+                                  "entry of modules.list?)");
     lua_close(l);
     assert_int_equal(os_fake_live, 0);
 }
