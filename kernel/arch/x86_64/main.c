@@ -53,22 +53,6 @@ static void cpu_describe(void)
             fpu_xcr0() ? "XSAVE" : "FXSAVE", fpu_xcr0() & 4 ? " with AVX" : "");
 }
 
-/* Detects virtualization and tells programs, and why not if there is none. */
-static void vm_describe(void)
-{
-    const char *why;
-
-    vm_init();
-    const struct vm_ops *ops = vm_ops_get(&why);
-    if (ops) {
-        kinfo->vm_kind = ops->kind;
-        kinfo->vm_features = ops->features;
-        kprintf("kernel: virtual machines: %s with nested paging\n", ops->name);
-    } else {
-        kprintf("kernel: no virtual machines: %s\n", why);
-    }
-}
-
 static void kinfo_init(void)
 {
     kinfo = kpage_alloc();
@@ -121,7 +105,7 @@ _Noreturn void boot_main(uint32_t magic, uint32_t info_pa)
     machine_init(&acpi, plan);
     interrupts_init(boot_rsdp_find(plan));
     time_init(acpi.pm_timer);
-    vm_describe();
+    vm_init();
     console_input_init(boot_option("-serial_esc"));
     core_init();
     trap_start();
