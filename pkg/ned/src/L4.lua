@@ -116,7 +116,8 @@ local function create_dataspace(mem, size, flags, align)
     if size <= 0 then fail("memory of %d bytes cannot be created: the size must be positive", size) end
     flags = check_type("memory flags", flags or 0, "integer")
     local bytes, super = alignment(align), flags & L4.Mem_alloc_flags.Super_pages ~= 0
-    local cap, reason = os.mem_alloc(mem, size, bytes, super and 1 or 0)
+    -- Memory in superpages is a guest's: moe leaves it out of what the system itself takes.
+    local cap, reason = os.mem_alloc(mem, size, bytes, super and 1 | 2 or 0)
     if not cap then
         local allowed, used, free = os.mem_stat(mem)
         local state = ""

@@ -61,6 +61,7 @@ int main(int argc, char **argv)
         run_script(l, argv[i], verbose);
     }
     fflush(stdout);
+    os_started();
     while (ned_watch_pending() > 0) {
         os_event();
         fflush(stdout);

@@ -53,3 +53,5 @@ struct os_watch *os_watch_begin(cap_t program, void (*fn)(void *ctx), void *ctx,
 void os_watch_end(struct os_watch *watch);
 /* Handles one event; blocks until there is one. */
 void os_event(void);
+/* Tells moe that the scenario is started, for its figures. */
+void os_started(void);
