@@ -75,7 +75,7 @@ static const char tutorial_trace[] =
     "log nvme g\n"
     "create rom/nvme-drv kmem 0 prio 0\narg <rom/nvme-drv>\narg <-v>\narg <--client>\narg <cl1>\n"
     "cap cl1 type 8 rights 0x10\ncap vbus type 8 rights 0x8\nenv SKERRY_RSDP=0xf1234\nstart\n"
-    "mem 134217728 align 2097152 flags 1\n"
+    "mem 134217728 align 2097152 flags 3\n"
     "create rom/uvmm kmem 0 prio 0\narg <rom/uvmm>\narg <-drom/virt-pc.dtb>\n"
     "arg <-cconsole=hvc0 rdinit=/bin/sh>\narg <-rrom/rd>\narg <-krom/bzImage>\n"
     "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x3\nenv SKERRY_RSDP=0xf1234\nstart\n";
@@ -147,7 +147,7 @@ static void test_vm_keys(void **state)
               "ram_align = 28, ext_args = { '-v', '-q' }, net = l:new_channel(), net_caps = { a = l:new_channel() } }");
     assert_string_equal(
         os_fake_trace,
-        "mem 16777216 align 268435456 flags 1\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
+        "mem 16777216 align 268435456 flags 3\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
         "arg <-kk>\narg <-b0x100000>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
         "cap net type 8 rights 0x8\ncap ram type 2 rights 0x3\nstart\n");
 }
