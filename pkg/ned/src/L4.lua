@@ -90,8 +90,13 @@ function Cap:svr()
     if os.info(self) ~= "gate" then fail("svr(): %s is no channel", tostring(names[self] or self)) end
     return copy(self, BIND)
 end
--- The same object with fewer rights.
-function Cap:m(mode) return copy(self, rights_mask(mode)) end
+-- The same object with fewer rights. Memory that may be read may be executed, as scripts written for L4Re expect:
+-- "rw" is enough for a guest's RAM.
+function Cap:m(mode)
+    local mask = rights_mask(mode)
+    if mask & R ~= 0 and os.info(self) == "memory" then mask = mask | X end
+    return copy(self, mask)
+end
 Cap.mode = Cap.m
 function Cap:drop() os.drop(self) end
 function Cap:info() return os.info(self) end
