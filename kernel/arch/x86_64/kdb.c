@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A small debugger. It only looks: no command changes the system, except R. Polls the serial line, because it runs
+/* A small debugger. It only looks: no command changes the system, except R and P. Polls the serial line, because it runs
  * inside an interrupt. */
 #include "kdb.h"
 
@@ -13,7 +13,8 @@
 static void help_print(void)
 {
     kprintf("  t threads       p tasks and capabilities   s address spaces   i interrupts   c counters\n"
-            "  m memory        r interrupted registers    b backtrace        R reset        g go on\n");
+            "  m memory        r interrupted registers    b backtrace        R reset        g go on\n"
+            "  P panic (to see its report)\n");
 }
 
 /* The kernel context that was interrupted, or else the current thread's registers; NULL: none. */
@@ -70,6 +71,8 @@ static bool command(int c)
         machine_reset();
         kprintf("  the machine did not reset\n");
         break;
+    case 'P':
+        panic("asked for in the debugger");
     case 'h':
     case '?':
         help_print();

@@ -93,7 +93,6 @@ void paging_init(const struct boot_plan *plan)
     kernel_cr3 = kernel_pt.root.v;
     cr3_write(kernel_cr3);
     cr4_write(cr4_read() | CR4_PGE);
-    mmio_map(0xfee00000, PAGE_SIZE); /* makes the table of the MMIO window; the local APIC is its first page */
     firmware_ok = plan->firmware;
 }
 
