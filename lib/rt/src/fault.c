@@ -37,6 +37,8 @@ struct report {
 };
 static struct report report;
 
+bool (*rt_fault_hook)(const struct utcb_fault *f);
+
 void sk_fault_stack_set(void *top)
 {
     rt_fault_stack = top;
@@ -131,6 +133,10 @@ struct utcb_fault *rt_fault_handle(void)
 
     if (is_guarded(&u->fault)) {
         u->fault.ip = (uint64_t)rt_guard_failed;
+        u->fault_armed = 1;
+        return &u->fault;
+    }
+    if (rt_fault_hook && rt_fault_hook(&u->fault)) {
         u->fault_armed = 1;
         return &u->fault;
     }

@@ -10,7 +10,7 @@ enum log_level log_level = LOG_WARN;
 
 void log_line(enum log_level level, const char *fmt, ...)
 {
-    char buf[256];
+    char buf[768];
     va_list ap;
 
     if (level > log_level) {

@@ -19,3 +19,9 @@ RT_MUST_CHECK bool rt_guarded_write8(volatile void *dst, uint8_t value);
 RT_MUST_CHECK bool rt_guarded_write16(volatile void *dst, uint16_t value);
 RT_MUST_CHECK bool rt_guarded_write32(volatile void *dst, uint32_t value);
 RT_MUST_CHECK bool rt_guarded_write64(volatile void *dst, uint64_t value);
+
+/* For servers that work directly in their clients' memory: called at each fault outside the functions above, on the
+ * fault stack. It must make no system call that uses the UTCB. True: the cause was removed (a page was mapped there),
+ * the access is tried again; false: the program ends with a report. NULL: none. */
+struct utcb_fault;
+extern bool (*rt_fault_hook)(const struct utcb_fault *f);

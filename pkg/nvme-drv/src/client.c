@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// Clients and their claims: see client.h.
+#include "client.h"
+
+#include <sk/env.h>
+#include <sk/sys.h>
+#include <sk/vm.h>
+#include <stdlib.h>
+
+#define GATE_CAPS 1u /* most capabilities in a request */
+
+static struct client *clients[OPTIONS_CLIENTS_MAX];
+static unsigned client_count;
+static cap_t fault_page; /* replaces memory that a client took away */
+
+static void client_open(const struct client_options *o)
+{
+    cap_t cap = sk_env_get(o->cap);
+    struct client *c;
+
+    if (!cap) {
+        log_error("NVMe[]: Client %s: there is no such capability: give the program one of that name (a channel's :svr()) in "
+                  "the script that starts it", o->cap);
+        return;
+    }
+    c = calloc(1, sizeof(*c));
+    int64_t err = SK_ENOMEM;
+
+    if (c) {
+        c->options = o;
+        blkdev_init(&c->blk);
+        err = server_gate(&c->gate, cap, session_call, session_unused, c, GATE_CAPS);
+    }
+    if (err < 0) {
+        log_error("NVMe[]: Client %s: serving its gate: %s%s", o->cap, sk_strerror(err),
+                  err == SK_ERIGHTS ? "; pass the channel's :svr() to the server" : "");
+        free(c);
+        return;
+    }
+    clients[client_count++] = c;
+}
+
+void clients_open(const struct options *options)
+{
+    void *page = vm_alloc(PAGE_SIZE, &fault_page, NULL);
+
+    (void)page; /* stays mapped; without it a client that takes memory away ends the program */
+    for (unsigned i = 0; i < options->client_count; i++) {
+        client_open(&options->client[i]);
+    }
+}
+
+void client_notify(struct client *c)
+{
+    if (c->changed) {
+        sys_signal_raise(c->changed);
+    }
+}
+
+/* Takes the disk unless another client has it. */
+static void client_claim(struct client *c)
+{
+    for (unsigned i = 0; i < client_count; i++) {
+        struct client *o = clients[i];
+        bool has = o->state == CLIENT_READY || o->state == CLIENT_CLOSING;
+
+        if (o != c && has && target_overlap(&o->target, &c->target) && !(o->target.readonly && c->target.readonly)) {
+            if (c->state != CLIENT_BUSY) {
+                log_warn("NVMe[]: Client %s: %s is in use by client %s, which has %s; it must wait until that is gone",
+                         c->options->cap, c->options->device, o->options->cap, o->options->device);
+            }
+            c->state = CLIENT_BUSY;
+            return;
+        }
+    }
+    c->state = CLIENT_READY;
+    c->blk.changed = session_changed;
+    c->blk.changed_ctx = c;
+    blkdev_attach(&c->blk, &c->target);
+}
+
+static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned)
+{
+    char list[512];
+
+    if (c->state != CLIENT_SCANNING) {
+        return;
+    }
+    int64_t err = target_find(ctrl, count, c->options->device, &c->target);
+
+    if (err == SK_OK) {
+        c->target.readonly |= c->options->readonly;
+        client_claim(c);
+        client_notify(c);
+        return;
+    }
+    if (!all_scanned) {
+        return;
+    }
+    if (err == SK_EEXIST) {
+        log_error("NVMe[]: Client %s: several partitions are called '%s': use the GUID of one", c->options->cap,
+                  c->options->device);
+    } else {
+        target_list(ctrl, count, list, sizeof(list));
+        log_error("NVMe[]: Client %s: there is no device '%s'; there is: %s", c->options->cap, c->options->device, list);
+    }
+    c->state = CLIENT_MISSING;
+    client_notify(c);
+}
+
+void clients_match(struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned)
+{
+    for (unsigned i = 0; i < client_count; i++) {
+        client_match(clients[i], ctrl, count, all_scanned);
+    }
+}
+
+int64_t client_status(struct client *c)
+{
+    if (c->state == CLIENT_BUSY) {
+        client_claim(c);
+    }
+    switch (c->state) {
+    case CLIENT_READY:
+        return SK_OK;
+    case CLIENT_MISSING:
+        return SK_ENODEV;
+    case CLIENT_BUSY:
+        return SK_EBUSY;
+    default:
+        return SK_EAGAIN;
+    }
+}
+
+void client_unclaim(struct client *c)
+{
+    c->state = CLIENT_BUSY; /* until it is used again */
+    for (unsigned i = 0; i < client_count; i++) {
+        if (clients[i] != c && clients[i]->state == CLIENT_BUSY) {
+            client_claim(clients[i]);
+            if (clients[i]->state == CLIENT_READY) {
+                client_notify(clients[i]);
+            }
+        }
+    }
+}
+
+bool client_fault(const struct utcb_fault *f)
+{
+    if (f->vector != 14 || !fault_page) {
+        return false;
+    }
+    for (unsigned i = 0; i < client_count; i++) {
+        const struct gmem *mem = &clients[i]->blk.mem;
+
+        for (unsigned k = 0; k < mem->count; k++) {
+            uint64_t host = (uintptr_t)mem->region[k].host;
+
+            if (range_ok(f->address - host, 1, mem->region[k].size)) {
+                /* zeros from now on: the ring code finds it broken */
+                uint64_t page = align_down(f->address, PAGE_SIZE);
+
+                return sys_map(CAP_TASK, fault_page, 0, PAGE_SIZE, page, RIGHT_R | RIGHT_W).value >= 0;
+            }
+        }
+    }
+    return false;
+}

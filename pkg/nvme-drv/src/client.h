@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/* The server's clients: which disk each gets, and their sessions (session.c). A client is a gate; whoever holds a
+ * capability to it shares the session. When the last one is gone, its queues end, its memory is given back, and its claim
+ * on the disk is free; the gate can be used again.
+ *
+ * Claims: two clients may not overlap on a disk unless both only read. A client claims its disk as soon as that is found,
+ * in the order of the command line, and again when it comes back. */
+#pragma once
+
+#include "device.h"
+#include "target.h"
+
+enum client_state {
+    CLIENT_SCANNING, /* the disk may still appear */
+    CLIENT_MISSING,  /* all controllers are scanned, it is not there */
+    CLIENT_BUSY,     /* another client has it */
+    CLIENT_READY,    /* claimed and attached */
+    CLIENT_CLOSING,  /* the last holder is gone, requests are still in flight */
+};
+
+struct client {
+    const struct client_options *options;
+    enum client_state state;
+    struct blk_target target;
+    struct server_source gate;
+    struct server_source kick[BLK_QUEUES];
+    cap_t call[BLK_QUEUES];
+    cap_t changed;      /* signal of BLK_BIND_READY */
+    bool announced;     /* the log line of its first use */
+    bool wants_idle;    /* was told SK_EAGAIN by an operation that needs idle queues */
+    struct blkdev blk;
+};
+
+/* Makes and binds the clients of the command line. Missing capabilities cost a line each. */
+void clients_open(const struct options *options);
+/* A controller has been scanned, or is not used. */
+void clients_match(struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned);
+/* Raises the client's signal. */
+void client_notify(struct client *c);
+/* BLK_GET_STATUS: tries to claim again; SK_OK, SK_EAGAIN, SK_ENODEV, SK_EBUSY. */
+int64_t client_status(struct client *c);
+/* The claim ends: others that wait for the disk get it. */
+void client_unclaim(struct client *c);
+
+/* session.c */
+int64_t session_call(void *ctx, struct msg *request, struct msg *reply);
+void session_unused(void *ctx);
+/* Device callback: a queue broke or became idle. */
+void session_changed(void *ctx);
+/* Page fault at an address of a client's memory, which its owner has taken away: true if it was mended. */
+struct utcb_fault;
+bool client_fault(const struct utcb_fault *f);

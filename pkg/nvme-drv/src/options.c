@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Command line: see options.h.
+#include "options.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <virtio/gmem.h>
+
+enum { OPT_CLIENT = 256, OPT_DEVICE, OPT_DS_MAX, OPT_READONLY, OPT_NOSGL, OPT_NOMSI, OPT_NOMSIX };
+
+static const struct option long_options[] = {
+    { "client", required_argument, NULL, OPT_CLIENT },
+    { "device", required_argument, NULL, OPT_DEVICE },
+    { "ds-max", required_argument, NULL, OPT_DS_MAX },
+    { "readonly", no_argument, NULL, OPT_READONLY },
+    { "nosgl", no_argument, NULL, OPT_NOSGL },
+    { "nomsi", no_argument, NULL, OPT_NOMSI },
+    { "nomsix", no_argument, NULL, OPT_NOMSIX },
+    { "verbose", no_argument, NULL, 'v' },
+    { "quiet", no_argument, NULL, 'q' },
+    { NULL, 0, NULL, 0 },
+};
+
+struct parser {
+    struct options *o;
+    char *error;
+    size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct parser *p, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(p->error, p->size, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+static bool add_client(struct parser *p, const char *name)
+{
+    struct options *o = p->o;
+
+    if (*name == 0) {
+        return fail(p, "--client needs the name of a capability");
+    }
+    for (unsigned i = 0; i < o->client_count; i++) {
+        if (strcmp(o->client[i].cap, name) == 0) {
+            return fail(p, "--client %s is given twice; each client needs a capability of its own", name);
+        }
+    }
+    if (o->client_count == OPTIONS_CLIENTS_MAX) {
+        return fail(p, "--client %s: no more than %u clients are possible", name, OPTIONS_CLIENTS_MAX);
+    }
+    o->client[o->client_count++] = (struct client_options){ .cap = name, .ds_max = OPTIONS_DS_DEFAULT };
+    return true;
+}
+
+/* --device, --ds-max and --readonly belong to the client before them. */
+static bool client_option(struct parser *p, int option, const char *value)
+{
+    struct client_options *c = p->o->client_count ? &p->o->client[p->o->client_count - 1] : NULL;
+    char *end;
+
+    if (!c) {
+        return fail(p, "--device, --ds-max and --readonly belong to a client: put --client NAME before them");
+    }
+    if (option == OPT_READONLY) {
+        c->readonly = true;
+        return true;
+    }
+    if (option == OPT_DEVICE) {
+        if (c->device || *value == 0) {
+            return fail(p, "--client %s: exactly one --device is needed", c->cap);
+        }
+        c->device = value;
+        return true;
+    }
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (*value < '0' || *value > '9' || *end || n < 1 || n > GMEM_MAX_REGIONS) {
+        return fail(p, "--ds-max %s: a number from 1 to %u is needed", value, GMEM_MAX_REGIONS);
+    }
+    c->ds_max = (unsigned)n;
+    return true;
+}
+
+static bool handle(struct parser *p, int option, char **argv)
+{
+    struct options *o = p->o;
+
+    switch (option) {
+    case OPT_CLIENT:
+        return add_client(p, optarg);
+    case OPT_DEVICE:
+    case OPT_DS_MAX:
+    case OPT_READONLY:
+        return client_option(p, option, optarg);
+    case OPT_NOSGL:
+        o->no_sgl = true;
+        return true;
+    case OPT_NOMSI:
+        o->no_msi = true;
+        return true;
+    case OPT_NOMSIX:
+        o->no_msix = true;
+        return true;
+    case 'v':
+        o->level = o->level < LOG_INFO ? LOG_INFO : LOG_DEBUG;
+        return true;
+    case 'q':
+        o->level = LOG_ERROR;
+        return true;
+    case ':':
+        return fail(p, "option %s needs a value", argv[optind - 1]);
+    default:
+        return fail(p, "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix -v -q",
+                    argv[optind - 1]);
+    }
+}
+
+bool options_parse(struct options *o, int argc, char **argv, char *error, size_t size)
+{
+    struct parser p = { o, error, size };
+    int option;
+
+    *o = (struct options){ .level = LOG_WARN };
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":vq", long_options, NULL)) != -1) {
+        if (!handle(&p, option, argv)) {
+            return false;
+        }
+    }
+    if (optind < argc) {
+        return fail(&p, "unexpected argument %s; options begin with -", argv[optind]);
+    }
+    for (unsigned i = 0; i < o->client_count; i++) {
+        if (!o->client[i].device) {
+            return fail(&p, "--client %s has no --device; say which one, e.g. --device SERIAL:n1", o->client[i].cap);
+        }
+    }
+    return true;
+}

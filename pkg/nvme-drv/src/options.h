@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Command line of nvme-drv: see README.md.
+#pragma once
+
+#include "log.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define OPTIONS_CLIENTS_MAX 32u
+#define OPTIONS_DS_DEFAULT  2u
+
+struct client_options {
+    const char *cap;    /* name of the gate */
+    const char *device; /* SN:nNSID, GUID or label */
+    unsigned ds_max;    /* memory regions */
+    bool readonly;
+};
+
+struct options {
+    enum log_level level;
+    bool no_sgl, no_msi, no_msix;
+    unsigned client_count;
+    struct client_options client[OPTIONS_CLIENTS_MAX];
+};
+
+/* False: *error holds one line that says what is wrong (size bytes of room). The strings of argv stay in use. */
+bool options_parse(struct options *o, int argc, char **argv, char *error, size_t size);

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: MIT
+/* The block protocol (proto/blk.h) of one client: messages and capabilities in, calls to the block device. Every value
+ * comes from the client and is checked here or in blkdev.c; capabilities are taken only when the operation succeeds. */
+#include "client.h"
+
+#include <proto/blk.h>
+#include <sk/env.h>
+#include <sk/sys.h>
+#include <sk/vm.h>
+#include <string.h>
+
+#define IDLE_NS 1000000000ull /* how long an operation waits for requests in flight before it says SK_EAGAIN */
+
+/* --- events --- */
+
+static void kick_event(void *ctx) { blkdev_kick(ctx); }
+
+static void call_driver(void *ctx) { sys_signal_raise(*(cap_t *)ctx); }
+
+static void drop(cap_t *cap)
+{
+    if (*cap) {
+        sys_cap_drop(*cap);
+        *cap = CAP_NULL;
+    }
+}
+
+/* The queues' signals, which a reset forgets. */
+static void drop_queues(struct client *c)
+{
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        c->blk.queue[i].call = NULL;
+        drop(&c->call[i]);
+        server_remove(&c->kick[i]);
+    }
+}
+
+static void region_unmap(struct client *c, const struct gmem_region *r)
+{
+    cap_t dma = device_of(c->target.ns->ctrl)->dma;
+    int64_t err = sys_unmap(dma, r->dev, r->size);
+
+    if (err < 0 && err != SK_ENOENT) {
+        log_error("NVMe[]: Client %s: taking its memory from the controller: %s", c->options->cap, sk_strerror(err));
+    }
+    vm_unmap(r->host, r->size);
+}
+
+/* Everything goes: the queues are idle. */
+static void session_clear(struct client *c)
+{
+    drop_queues(c);
+    for (unsigned i = 0; i < c->blk.mem.count; i++) {
+        region_unmap(c, &c->blk.mem.region[i]);
+    }
+    drop(&c->changed);
+    blkdev_init(&c->blk);
+    c->announced = c->wants_idle = false;
+    client_unclaim(c);
+}
+
+void session_unused(void *ctx)
+{
+    struct client *c = ctx;
+
+    log_info("NVMe[]: Client %s is gone", c->options->cap);
+    if (c->state != CLIENT_READY) {
+        drop(&c->changed);
+        return;
+    }
+    c->state = CLIENT_CLOSING;
+    if (blkdev_stop(&c->blk)) {
+        session_clear(c);
+    }
+}
+
+void session_changed(void *ctx)
+{
+    struct client *c = ctx;
+
+    if (c->state == CLIENT_CLOSING) {
+        if (blkdev_stop(&c->blk)) {
+            session_clear(c);
+        }
+    } else if (c->blk.needs_reset || c->wants_idle) {
+        c->wants_idle = false;
+        client_notify(c);
+    }
+}
+
+/* --- operations --- */
+
+/* Stops all queues and gives requests in flight a moment to end. */
+static int64_t stop_queues(struct client *c)
+{
+    uint64_t limit = sys_now_ns() + IDLE_NS;
+
+    while (!blkdev_stop(&c->blk)) {
+        if (sys_now_ns() > limit) {
+            c->wants_idle = true;
+            return SK_EAGAIN;
+        }
+        nvme_queue_process(c->target.ns->queue);
+        blkdev_flush();
+        sys_thread_yield();
+    }
+    return SK_OK;
+}
+
+static void announce(struct client *c)
+{
+    if (!c->announced) {
+        c->announced = true;
+        log_info("register client: host IRQ: %x", c->changed);
+    }
+}
+
+static int64_t op_status(struct client *c, struct msg *reply)
+{
+    int64_t err = client_status(c);
+
+    if (err == SK_OK) {
+        msg_put(reply, c->blk.needs_reset ? VIRTIO_STATUS_NEEDS_RESET : 0);
+        msg_put(reply, c->blk.generation);
+    }
+    return err;
+}
+
+static int64_t op_bind_ready(struct client *c, struct msg *m)
+{
+    cap_t cap = msg_get_cap(m);
+    int64_t err = cap ? msg_end(m) : SK_EMSG;
+
+    if (err || c->state == CLIENT_CLOSING) {
+        drop(&cap);
+        return err ? err : SK_EAGAIN;
+    }
+    drop(&c->changed);
+    c->changed = cap;
+    return SK_OK;
+}
+
+static int64_t op_get_config(struct client *c, struct msg *m, struct msg *reply)
+{
+    uint64_t off = msg_get(m), size = msg_get(m);
+    uint8_t copy[sizeof(c->blk.config)];
+    int64_t err = msg_end(m);
+
+    if (err) {
+        return err;
+    }
+    if (!range_ok(off, size, sizeof(c->blk.config))) {
+        return SK_ERANGE;
+    }
+    memcpy(copy, (const uint8_t *)&c->blk.config + off, size);
+    msg_put_bytes(reply, copy, size);
+    msg_put(reply, c->blk.generation);
+    return SK_OK;
+}
+
+static int64_t op_set_config(struct client *c, struct msg *m)
+{
+    uint8_t data[8];
+    uint64_t off = msg_get(m);
+    size_t len = msg_get_bytes(m, data, sizeof(data));
+    int64_t err = msg_end(m);
+
+    return err ? err : blkdev_set_config(&c->blk, off, data, len);
+}
+
+/* Maps a memory region here and for the controller. */
+static int64_t region_map(struct client *c, cap_t mem, uint64_t off, struct gmem_region *r)
+{
+    int64_t err = SK_ENOMEM;
+
+    r->host = vm_map(mem, off, r->size, RIGHT_R | RIGHT_W, &err);
+    if (!r->host) {
+        return err;
+    }
+    struct sys_result dma = sys_map(device_of(c->target.ns->ctrl)->dma, mem, off, r->size, MAP_ANY, RIGHT_R | RIGHT_W);
+
+    if (dma.value < 0) {
+        vm_unmap(r->host, r->size);
+        return dma.value;
+    }
+    r->dev = dma.extra;
+    err = gmem_add(&c->blk.mem, r);
+    if (err) {
+        region_unmap(c, r);
+    }
+    return err;
+}
+
+static int64_t region_check(struct client *c, const struct gmem_region *r, uint64_t off)
+{
+    if (r->size == 0 || ((r->gpa | r->size | off) & (PAGE_SIZE - 1)) || r->gpa > UINT64_MAX - (r->size - 1)) {
+        return SK_EINVAL;
+    }
+    if (c->blk.mem.count >= c->options->ds_max) {
+        log_warn("NVMe[]: Client %s shares more than %u memory regions: give it a higher --ds-max", c->options->cap,
+                 c->options->ds_max);
+        return SK_ENOMEM;
+    }
+    return SK_OK;
+}
+
+static int64_t op_add_mem(struct client *c, struct msg *m)
+{
+    struct gmem_region r = { .gpa = msg_get(m), .size = msg_get(m) };
+    uint64_t off = msg_get(m);
+    cap_t mem = msg_get_cap(m);
+    int64_t err = mem ? msg_end(m) : SK_EMSG;
+
+    if (!err) {
+        err = region_check(c, &r, off);
+    }
+    if (!err) {
+        struct sys_result info = sys_mem_info(mem);
+
+        err = info.value < 0 ? info.value : (info.extra & MEM_DEVICE) ? SK_EINVAL
+              : range_ok(off, r.size, (uint64_t)info.value) ? SK_OK : SK_ERANGE;
+    }
+    if (!err) {
+        err = region_map(c, mem, off, &r);
+    }
+    drop(&mem); /* the mappings keep the memory */
+    if (!err) {
+        uintptr_t host = (uintptr_t)r.host;
+
+        log_info("Registering dataspace from 0x%llx with %llu KiB, offset 0x%llx", (unsigned long long)r.gpa,
+                 (unsigned long long)(r.size >> 10), (unsigned long long)off);
+        log_info("PORT[0x%lx]: DMA guest [%llx-%llx]  local [%lx-%lx]  offset %llx", (unsigned long)(uintptr_t)&c->blk,
+                 (unsigned long long)r.gpa, (unsigned long long)(r.gpa + r.size - 1), (unsigned long)host,
+                 (unsigned long)(host + r.size - 1), (unsigned long long)off);
+    }
+    return err;
+}
+
+static int64_t op_rem_mem(struct client *c, struct msg *m)
+{
+    uint64_t gpa = msg_get(m), size = msg_get(m);
+    struct gmem_region r;
+    int64_t err = msg_end(m);
+
+    if (err) {
+        return err;
+    }
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        if (c->blk.queue[i].enabled || c->blk.queue[i].busy > 0) {
+            return SK_EBUSY;
+        }
+    }
+    err = gmem_remove(&c->blk.mem, gpa, size, &r);
+    if (!err) {
+        region_unmap(c, &r);
+        for (unsigned i = 0; i < BLK_QUEUES; i++) {
+            c->blk.queue[i].ready = false; /* its addresses are to be checked again */
+        }
+    }
+    return err;
+}
+
+static int64_t op_get_base(struct client *c, struct msg *m, struct msg *reply)
+{
+    uint64_t index = msg_get(m);
+    int64_t err = msg_end(m);
+
+    if (err) {
+        return err;
+    }
+    if (index >= BLK_QUEUES) {
+        return SK_ERANGE;
+    }
+    err = stop_queues(c);
+    if (!err) {
+        msg_put(reply, c->blk.queue[index].ready ? c->blk.queue[index].vq.next_avail : 0u);
+    }
+    return err;
+}
+
+static int64_t op_signal(struct client *c, struct msg *m, bool kick)
+{
+    uint64_t index = msg_get(m);
+    cap_t cap = msg_get_cap(m);
+    int64_t err = cap ? msg_end(m) : SK_EMSG;
+
+    if (!err && index >= BLK_QUEUES) {
+        err = SK_ERANGE;
+    }
+    if (err) {
+        drop(&cap);
+        return err;
+    }
+    if (kick) {
+        server_remove(&c->kick[index]);
+        err = server_signal(&c->kick[index], cap, kick_event, &c->blk.queue[index]);
+        if (err) {
+            drop(&cap);
+        }
+        return err;
+    }
+    drop(&c->call[index]);
+    c->call[index] = cap;
+    c->blk.queue[index].call_ctx = &c->call[index];
+    c->blk.queue[index].call = call_driver;
+    return SK_OK;
+}
+
+static int64_t op_reset(struct client *c, struct msg *m)
+{
+    int64_t err = msg_end(m);
+
+    if (!err) {
+        err = stop_queues(c);
+    }
+    if (!err) {
+        announce(c);
+        log_info("Resetting device");
+        drop_queues(c);
+        blkdev_reset(&c->blk);
+    }
+    return err;
+}
+
+/* Operations with numbers only. */
+static int64_t op_numbers(struct client *c, struct msg *m)
+{
+    uint64_t a = msg_get(m), b = 0, desc = 0, avail = 0;
+
+    if (m->op != BLK_SET_FEATURES) {
+        b = msg_get(m);
+    }
+    if (m->op == BLK_SET_VRING_ADDR) {
+        desc = b;
+        avail = msg_get(m);
+        b = msg_get(m);
+    }
+    int64_t err = msg_end(m);
+
+    if (err) {
+        return err;
+    }
+    switch (m->op) {
+    case BLK_SET_FEATURES:
+        return blkdev_set_features(&c->blk, a);
+    case BLK_SET_VRING_NUM:
+        return blkdev_vring_num(&c->blk, a, b);
+    case BLK_SET_VRING_ADDR:
+        announce(c);
+        return blkdev_vring_addr(&c->blk, a, desc, avail, b);
+    case BLK_SET_VRING_BASE:
+        return blkdev_vring_base(&c->blk, a, b);
+    default:
+        return b > 1 ? SK_EINVAL : blkdev_vring_enable(&c->blk, a, b == 1);
+    }
+}
+
+/* Operations that need the disk. */
+static int64_t session_device_call(struct client *c, struct msg *m, struct msg *reply)
+{
+    switch (m->op) {
+    case BLK_GET_FEATURES:
+        msg_put(reply, c->blk.offered);
+        return msg_end(m);
+    case BLK_GET_QUEUE_NUM:
+        msg_put(reply, BLK_QUEUES);
+        msg_put(reply, BLK_QUEUE_SIZE);
+        return msg_end(m);
+    case BLK_GET_CONFIG:
+        return op_get_config(c, m, reply);
+    case BLK_SET_CONFIG:
+        return op_set_config(c, m);
+    case BLK_ADD_MEM_REG:
+        return op_add_mem(c, m);
+    case BLK_REM_MEM_REG:
+        return op_rem_mem(c, m);
+    case BLK_GET_VRING_BASE:
+        return op_get_base(c, m, reply);
+    case BLK_SET_VRING_KICK:
+    case BLK_SET_VRING_CALL:
+        return op_signal(c, m, m->op == BLK_SET_VRING_KICK);
+    case BLK_RESET:
+        return op_reset(c, m);
+    case BLK_SET_FEATURES:
+    case BLK_SET_VRING_NUM:
+    case BLK_SET_VRING_ADDR:
+    case BLK_SET_VRING_BASE:
+    case BLK_SET_VRING_ENABLE:
+        return op_numbers(c, m);
+    default:
+        return SK_ENOSYS;
+    }
+}
+
+int64_t session_call(void *ctx, struct msg *request, struct msg *reply)
+{
+    struct client *c = ctx;
+
+    switch (request->op) {
+    case PROTO_ID:
+        msg_put(reply, PROTO_BLK);
+        return SK_OK;
+    case BLK_GET_STATUS:
+        return op_status(c, reply);
+    case BLK_BIND_READY:
+        return op_bind_ready(c, request);
+    default: {
+        int64_t err = client_status(c);
+
+        return err ? err : session_device_call(c, request, reply);
+    }
+    }
+}
