@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -82,10 +84,32 @@ static const char tutorial_trace[] =
 
 static void test_tutorial(void **state)
 {
+    char folder[] = "/tmp/ned-test-XXXXXX";
+
     (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(mkdir("rom", 0755), 0);
+    FILE *f = fopen("rom/nvme.vbus", "w");
+    assert_non_null(f);
+    fclose(f);
     setenv("SKERRY_RSDP", "0xf1234", 1);
     assert_string_equal(good(tutorial), tutorial_trace);
     unsetenv("SKERRY_RSDP");
+    unlink("rom/nvme.vbus");
+    rmdir("rom");
+    rmdir(folder);
+}
+
+static void test_io_files(void **state)
+{
+    (void)state;
+    /* a file that is not there is named to io only if nothing else is */
+    good(HEAD
+         "local b = { a = 1, b = l:new_channel() }; vmm.start_io(b, 'rom/all.vbus'); assert(b.a:info() == 'gate')");
+    assert_non_null(strstr(os_fake_trace, "arg <rom/all.vbus>\ncap a "));
+    good(HEAD "vmm.start_io({ a = 1 }, '-v')");
+    assert_non_null(strstr(os_fake_trace, "arg <-v>\narg <rom/a.vbus>\ncap a "));
 }
 
 static void test_wait(void **state)
@@ -227,11 +251,17 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tutorial),      cmocka_unit_test(test_wait),
-        cmocka_unit_test(test_exit_handler),  cmocka_unit_test(test_exit_handler_error),
-        cmocka_unit_test(test_api),           cmocka_unit_test(test_vm_keys),
-        cmocka_unit_test(test_script_errors), cmocka_unit_test(test_start_errors),
-        cmocka_unit_test(test_vm_errors),     cmocka_unit_test(test_missing_program),
+        cmocka_unit_test(test_tutorial),
+        cmocka_unit_test(test_io_files),
+        cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_exit_handler),
+        cmocka_unit_test(test_exit_handler_error),
+        cmocka_unit_test(test_api),
+        cmocka_unit_test(test_vm_keys),
+        cmocka_unit_test(test_script_errors),
+        cmocka_unit_test(test_start_errors),
+        cmocka_unit_test(test_vm_errors),
+        cmocka_unit_test(test_missing_program),
         cmocka_unit_test(test_no_memory),
     };
 

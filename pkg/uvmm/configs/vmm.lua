@@ -49,8 +49,14 @@ function vmm.set_sched(options, prio, cpus)
     return options
 end
 
+local function exists(path)
+    local file = io.open(path)
+    if file then file:close() end
+    return file ~= nil
+end
+
 -- start_io({ bus = 1, ... }, "config files and options"): starts io, which serves one virtual bus per key. Each value
--- becomes the client's capability. rom/<bus>.vbus is read besides the files given.
+-- becomes the client's capability. rom/<bus>.vbus is read besides the files given, where it is there.
 function vmm.start_io(busses, options, io_options)
     if type(busses) ~= "table" then fail(1, "start_io: a table of virtual buses is needed, not a %s", type(busses)) end
     if type(options or "") ~= "string" then fail(1, "start_io: the options are one string, not a %s", type(options)) end
@@ -65,10 +71,13 @@ function vmm.start_io(busses, options, io_options)
     end
     table.sort(names)
     local command = "rom/io " .. (options or "")
+    local file_given = command:match("%S+%.vbus")
     for _, name in ipairs(names) do
         if type(busses[name]) ~= "userdata" then busses[name] = vmm.loader:new_channel() end
         caps[name] = busses[name]:svr()
-        command = command .. " rom/" .. name .. ".vbus"
+        -- Without any file io says what is missing; with one, the bus may be defined there.
+        local file = "rom/" .. name .. ".vbus"
+        if not file_given or exists(file) then command = command .. " " .. file end
     end
     local start = { caps = caps, log = { "io", "red" } }
     for key, value in pairs(io_options or {}) do start[key] = value end
