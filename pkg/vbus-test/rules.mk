@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+$(call program,vbus-test,sk rt proto util)
