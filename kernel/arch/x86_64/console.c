@@ -2,10 +2,10 @@
 /* The serial console on COM1: polled output, interrupt-driven input.
  *
  * Output never waits longer than UART_WAIT_NS for the transmitter; a UART that does not get ready in that time is
- * taken for gone until it shows ready again, so that a missing one costs nothing. "\n" goes out as "\r\n" unless the
- * "\r" is there already.
+ * taken for gone until it shows ready again, and then the number of bytes lost is told. "\n" goes out as "\r\n" unless
+ * the "\r" is there already.
  *
- * Input goes into a ring. With -serial_esc, an Esc is held back until the next byte comes or ESC_ALONE_NS pass: with
+ * Input goes into a ring; while that is full the receive interrupt is off and the bytes wait in the UART. With -serial_esc, an Esc is held back until the next byte comes or ESC_ALONE_NS pass: with
  * a byte behind it is the start of a terminal's escape sequence and both are passed on, alone it opens the debugger.
  *
  * Document: [16550] National Semiconductor PC16550D data sheet (1995), section 8. */
@@ -14,6 +14,8 @@
 #include "cpu.h"
 #include "kdb.h"
 #include "time.h"
+
+#include <kernel/log.h>
 
 #define COM1     0x3f8
 #define COM1_IRQ 4
@@ -40,14 +42,16 @@
 #define UART_LSR_THRE   BIT(5)
 #define UART_FIFO       16
 
-#define UART_WAIT_NS    20000000ull /* 16 bytes at 9600 baud */
-#define UART_WAIT_SPINS 200000      /* the same before the clock runs: an LSR read takes about a microsecond */
+/* 16 bytes take 17 ms at 9600 baud, but an emulated line also waits for whoever reads it. */
+#define UART_WAIT_NS    250000000ull
+#define UART_WAIT_SPINS 250000 /* the same before the clock runs: an LSR read takes about a microsecond */
 #define ESC_ALONE_NS    4000000ull
 #define ESC             0x1b
 #define RING_SIZE       1024
 
 static struct {
-    bool present, stalled, esc_mode, esc_held;
+    bool present, stalled, esc_mode, esc_held, input_stopped;
+    uint64_t lost; /* bytes of output while stalled */
     char last_out;
     uint64_t esc_deadline_ns;
     struct irq_target irq;
@@ -80,19 +84,21 @@ bool console_present(void) { return console.present; }
 static bool uart_wait_ready(void)
 {
     if (uart_read(UART_LSR) & UART_LSR_THRE) {
-        console.stalled = false;
         return true;
     }
     if (console.stalled) {
         return false;
     }
-    uint64_t start = clock_now_ns();
-    for (unsigned spins = 0; spins < UART_WAIT_SPINS && clock_now_ns() - start < UART_WAIT_NS; spins++) {
+    uint64_t start = clock_now_ns(), now;
+    unsigned spins = 0; /* counts only while there is no clock */
+    do {
         if (uart_read(UART_LSR) & UART_LSR_THRE) {
             return true;
         }
         cpu_relax();
-    }
+        now = clock_now_ns();
+        spins += now == start;
+    } while (spins < UART_WAIT_SPINS && now - start < UART_WAIT_NS);
     console.stalled = true;
     return false;
 }
@@ -101,12 +107,18 @@ void console_write(const char *text, size_t len)
 {
     unsigned room = 0;
     for (size_t i = 0; i < len && console.present;) {
-        if (room == 0) {
-            room = uart_wait_ready() ? UART_FIFO : 0;
-            if (room == 0) {
-                return;
-            }
+        if (room == 0 && !uart_wait_ready()) {
+            console.lost += len - i;
+            return;
         }
+        if (console.stalled) {
+            uint64_t lost = console.lost;
+            console.stalled = false;
+            console.lost = 0;
+            kprintf("\nkernel: the serial line was stuck: %lu bytes of output lost\n", lost);
+            continue;
+        }
+        room = room ? room : UART_FIFO;
         bool add_cr = text[i] == '\n' && console.last_out != '\r';
         console.last_out = add_cr ? '\r' : text[i++];
         uart_write(UART_THR, (uint8_t)console.last_out);
@@ -114,12 +126,8 @@ void console_write(const char *text, size_t len)
     }
 }
 
-static void ring_put(char c)
-{
-    if (console.tail - console.head < RING_SIZE) {
-        console.ring[console.tail++ % RING_SIZE] = c;
-    }
-}
+static uint32_t ring_room(void) { return RING_SIZE - (console.tail - console.head); }
+static void ring_put(char c) { console.ring[console.tail++ % RING_SIZE] = c; }
 
 static void esc_release(void)
 {
@@ -134,8 +142,8 @@ static void uart_fire(struct irq_target *t)
 {
     (void)t;
     uint32_t before = console.tail;
-    /* Bounded: a UART stuck at "data ready" must not keep the processor. */
-    for (unsigned n = 0; n < RING_SIZE && (uart_read(UART_LSR) & UART_LSR_DR); n++) {
+    /* Each round takes ring space (an Esc, at the latest with the next byte): a UART stuck at "data ready" ends it. */
+    while (ring_room() >= 2 && (uart_read(UART_LSR) & UART_LSR_DR)) {
         char c = (char)uart_read(UART_RBR);
         esc_release();
         if (c == ESC && console.esc_mode) {
@@ -143,6 +151,10 @@ static void uart_fire(struct irq_target *t)
             continue;
         }
         ring_put(c);
+    }
+    if (ring_room() < 2) {
+        console.input_stopped = true;
+        uart_write(UART_IER, 0);
     }
     if (console.esc_held && console.esc_deadline_ns == UINT64_MAX) {
         console.esc_deadline_ns = clock_now_ns() + ESC_ALONE_NS;
@@ -185,6 +197,10 @@ size_t console_read(char *buf, size_t max)
     size_t n = 0;
     while (n < max && console.head != console.tail) {
         buf[n++] = console.ring[console.head++ % RING_SIZE];
+    }
+    if (console.input_stopped && n) { /* what waits in the UART interrupts at once */
+        console.input_stopped = false;
+        uart_write(UART_IER, UART_IER_RX);
     }
     return n;
 }
