@@ -80,7 +80,7 @@ static const char tutorial_trace[] =
     "mem 134217728 align 2097152 flags 3\n"
     "create rom/uvmm kmem 0 prio 0\narg <rom/uvmm>\narg <-drom/virt-pc.dtb>\n"
     "arg <-cconsole=hvc0 rdinit=/bin/sh>\narg <-rrom/rd>\narg <-krom/bzImage>\n"
-    "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x3\nenv SKERRY_RSDP=0xf1234\nstart\n";
+    "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x7\nenv SKERRY_RSDP=0xf1234\nstart\n";
 
 static void test_tutorial(void **state)
 {
@@ -160,7 +160,7 @@ static void test_api(void **state)
               "local ll = L4.Loader.new{ mem = sub }\n"
               "ll:startv({ log = log, caps = { ds = ds, rom = L4.Env.rom } }, 'rom/x', 'a b', 3, { HOME = '/' })\n"
               "ll:start({ log = log, scheduler = vmm.new_sched(20, 1) }, 'rom/y', { A = 1 })");
-    assert_non_null(strstr(os_fake_trace, "arg <a b>\narg <3>\ncap ds type 2 rights 0x3\nenv HOME=/\nstart"));
+    assert_non_null(strstr(os_fake_trace, "arg <a b>\narg <3>\ncap ds type 2 rights 0x7\nenv HOME=/\nstart"));
     assert_non_null(strstr(os_fake_trace, "create rom/y kmem 0 prio 30\narg <rom/y>\nenv A=1\nstart"));
 }
 
@@ -173,7 +173,7 @@ static void test_vm_keys(void **state)
         os_fake_trace,
         "mem 16777216 align 268435456 flags 3\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
         "arg <-kk>\narg <-b0x100000>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
-        "cap net type 8 rights 0x8\ncap ram type 2 rights 0x3\nstart\n");
+        "cap net type 8 rights 0x8\ncap ram type 2 rights 0x7\nstart\n");
 }
 
 static void test_script_errors(void **state)
