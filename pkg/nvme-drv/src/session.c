@@ -63,10 +63,12 @@ void session_unused(void *ctx)
 {
     struct client *c = ctx;
 
-    log_info("NVMe[]: Client %s is gone", c->options->cap);
     if (c->state != CLIENT_READY) {
         drop(&c->changed);
         return;
+    }
+    if (c->announced) {
+        log_info("NVMe[]: Client %s is gone", c->options->cap);
     }
     c->state = CLIENT_CLOSING;
     if (blkdev_stop(&c->blk)) {

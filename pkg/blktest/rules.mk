@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+$(call program,blktest,sk rt virtio proto util)

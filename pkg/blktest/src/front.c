@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// Front-end of a block session: see front.h.
+#include "front.h"
+
+#include <proto/blk.h>
+#include <sk/env.h>
+#include <sk/msg.h>
+#include <sk/sys.h>
+#include <sk/vm.h>
+#include <stdio.h>
+#include <string.h>
+#include <util/bits.h>
+
+#define DESC_OFF   0x0000u
+#define AVAIL_OFF  0x2000u
+#define USED_OFF   0x3000u
+#define HEADER_OFF 0x4000u /* 16 bytes a lane */
+#define STATUS_OFF 0x5000u /* 1 byte a lane */
+#define DATA_OFF   0x10000u
+#define DESCS_PER_LANE (FRONT_PIECES + 2)
+#define WAIT_NS 40000000000ull
+
+static int64_t call(struct front *f, struct msg *m, const char *what)
+{
+    int64_t err = msg_call(m, f->gate, DEADLINE_NEVER);
+
+    if (err < 0 && what) {
+        printf("blktest: %s: %s\n", what, sk_strerror(err));
+    }
+    return err;
+}
+
+static int64_t call_plain(struct front *f, struct msg *m, const char *what)
+{
+    int64_t err = call(f, m, what);
+
+    return err < 0 ? err : msg_end(m);
+}
+
+int64_t front_status(struct front *f, uint8_t *status)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_GET_STATUS);
+    int64_t err = call(f, &m, NULL);
+
+    if (err < 0) {
+        return err;
+    }
+    *status = (uint8_t)msg_get(&m);
+    (void)msg_get(&m);
+    return msg_end(&m);
+}
+
+static int64_t signal_new(cap_t *cap, uint64_t label)
+{
+    int64_t err = sys_signal_create(CAP_QUOTA);
+
+    if (err < 0) {
+        return err;
+    }
+    *cap = (cap_t)err;
+    return label ? sys_signal_bind(*cap, CAP_THREAD, label) : SK_OK;
+}
+
+static int64_t send_cap(struct front *f, uint32_t op, bool with_queue, cap_t cap, uint32_t rights, const char *what)
+{
+    struct msg m;
+
+    msg_begin(&m, op);
+    if (with_queue) {
+        msg_put(&m, 0);
+    }
+    msg_put_cap(&m, cap, rights);
+    return call_plain(f, &m, what);
+}
+
+int64_t front_wait(struct front *f, cap_t gate)
+{
+    uint8_t status;
+    int64_t err;
+
+    f->gate = gate;
+    if (signal_new(&f->state, 2) < 0 || send_cap(f, BLK_BIND_READY, false, f->state, RIGHT_CALL, "BIND_READY") < 0) {
+        return SK_EIO;
+    }
+    while ((err = front_status(f, &status)) == SK_EAGAIN) {
+        if (sys_wait(sys_now_ns() + WAIT_NS).value < 0) {
+            return SK_ETIMEDOUT;
+        }
+    }
+    return err;
+}
+
+static int64_t get_limits(struct front *f)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_GET_FEATURES);
+    int64_t err = call(f, &m, "GET_FEATURES");
+
+    if (err < 0) {
+        return err;
+    }
+    f->features = msg_get(&m) & ~VIRTIO_F_RING_PACKED;
+    err = msg_end(&m);
+    if (err < 0) {
+        return err;
+    }
+    msg_begin(&m, BLK_GET_CONFIG);
+    msg_put(&m, 0);
+    msg_put(&m, sizeof(f->config));
+    err = call(f, &m, "GET_CONFIG");
+    if (err < 0) {
+        return err;
+    }
+    (void)msg_get_bytes(&m, &f->config, sizeof(f->config));
+    (void)msg_get(&m);
+    return msg_end(&m);
+}
+
+static int64_t share_memory(struct front *f)
+{
+    struct msg m;
+    int64_t err = SK_ENOMEM;
+
+    f->mem = vm_alloc(f->mem_size, &f->mem_cap, &err);
+    if (!f->mem) {
+        return err;
+    }
+    msg_begin(&m, BLK_ADD_MEM_REG);
+    msg_put(&m, FRONT_GPA);
+    msg_put(&m, f->mem_size);
+    msg_put(&m, 0);
+    msg_put_cap(&m, f->mem_cap, RIGHT_R | RIGHT_W);
+    return call_plain(f, &m, "ADD_MEM_REG");
+}
+
+static int64_t numbers(struct front *f, uint32_t op, unsigned count, uint64_t a, uint64_t b, uint64_t c, uint64_t d, const char *what)
+{
+    uint64_t v[4] = { a, b, c, d };
+    struct msg m;
+
+    msg_begin(&m, op);
+    for (unsigned i = 0; i < count; i++) {
+        msg_put(&m, v[i]);
+    }
+    return call_plain(f, &m, what);
+}
+
+int64_t front_queue(struct front *f)
+{
+    int64_t err;
+
+    memset(f->mem, 0, DATA_OFF);
+    f->desc = (void *)(f->mem + DESC_OFF);
+    f->avail = (void *)(f->mem + AVAIL_OFF);
+    f->used = (void *)(f->mem + USED_OFF);
+    f->used_seen = 0;
+    if ((err = numbers(f, BLK_SET_FEATURES, 1, f->features, 0, 0, 0, "SET_FEATURES")) < 0 ||
+        (err = numbers(f, BLK_SET_VRING_NUM, 2, 0, FRONT_NUM, 0, 0, "SET_VRING_NUM")) < 0 ||
+        (err = numbers(f, BLK_SET_VRING_ADDR, 4, 0, FRONT_GPA + DESC_OFF, FRONT_GPA + AVAIL_OFF, FRONT_GPA + USED_OFF,
+                       "SET_VRING_ADDR")) < 0 ||
+        (err = numbers(f, BLK_SET_VRING_BASE, 2, 0, 0, 0, 0, "SET_VRING_BASE")) < 0 ||
+        (err = send_cap(f, BLK_SET_VRING_CALL, true, f->call, RIGHT_CALL, "SET_VRING_CALL")) < 0 ||
+        (err = send_cap(f, BLK_SET_VRING_KICK, true, f->kick, RIGHT_BIND, "SET_VRING_KICK")) < 0) {
+        return err;
+    }
+    return numbers(f, BLK_SET_VRING_ENABLE, 2, 0, 1, 0, 0, "SET_VRING_ENABLE");
+}
+
+int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes)
+{
+    int64_t err = get_limits(f);
+
+    f->lane_bytes = lane_bytes;
+    f->mem_size = align_up(DATA_OFF + (uint64_t)lanes * lane_bytes, PAGE_SIZE);
+    if (err < 0 || (err = share_memory(f)) < 0 || (err = signal_new(&f->kick, 0)) < 0 || (err = signal_new(&f->call, 1)) < 0) {
+        return err;
+    }
+    return front_queue(f);
+}
+
+int64_t front_reset(struct front *f)
+{
+    struct msg m;
+    int64_t err;
+
+    do {
+        msg_begin(&m, BLK_RESET);
+        err = call_plain(f, &m, NULL);
+    } while (err == SK_EAGAIN);
+    return err;
+}
+
+void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const uint32_t *len, uint32_t pieces)
+{
+    struct virtio_blk_req *h = (void *)(f->mem + HEADER_OFF + lane * sizeof(*h));
+    uint16_t head = (uint16_t)(lane * DESCS_PER_LANE), d = head;
+    uint64_t data = FRONT_GPA + DATA_OFF + (uint64_t)lane * f->lane_bytes;
+    uint16_t dir = type == VIRTIO_BLK_T_OUT ? 0 : VIRTQ_DESC_F_WRITE;
+
+    *h = (struct virtio_blk_req){ .type = type, .sector = sector };
+    f->mem[STATUS_OFF + lane] = 0xff;
+    f->desc[d] = (struct virtq_desc){ FRONT_GPA + HEADER_OFF + lane * sizeof(*h), sizeof(*h), VIRTQ_DESC_F_NEXT, (uint16_t)(d + 1) };
+    d++;
+    for (uint32_t i = 0; i < pieces; i++, d++) {
+        f->desc[d] = (struct virtq_desc){ data, len[i], (uint16_t)(dir | VIRTQ_DESC_F_NEXT), (uint16_t)(d + 1) };
+        data += len[i];
+    }
+    f->desc[d] = (struct virtq_desc){ FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0 };
+    f->avail->ring[f->avail->idx % FRONT_NUM] = head;
+    __atomic_store_n(&f->avail->idx, (uint16_t)(f->avail->idx + 1), __ATOMIC_RELEASE); /* pairs with the server's read */
+}
+
+void front_kick(struct front *f)
+{
+    volatile uint16_t *avail_event = (volatile uint16_t *)(void *)&f->used->ring[FRONT_NUM];
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set avail_event */
+    if ((f->features & VIRTIO_F_EVENT_IDX) ? *avail_event != f->avail->idx : !(f->used->flags & VIRTQ_USED_F_NO_NOTIFY)) {
+        f->kicks++;
+        sys_signal_raise(f->kick);
+    }
+}
+
+bool front_complete(struct front *f, uint32_t *lane, uint8_t *status, uint32_t *written)
+{
+    volatile uint16_t *used_event = &f->avail->ring[FRONT_NUM];
+    uint64_t deadline = sys_now_ns() + WAIT_NS;
+
+    while (__atomic_load_n(&f->used->idx, __ATOMIC_ACQUIRE) == f->used_seen) {
+        *used_event = f->used_seen;
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set used.idx */
+        if (__atomic_load_n(&f->used->idx, __ATOMIC_ACQUIRE) != f->used_seen) {
+            break;
+        }
+        struct sys_result r = sys_wait(deadline);
+
+        if (r.value < 0) {
+            return false;
+        }
+        f->calls += r.extra == 1;
+    }
+    struct virtq_used_elem e = f->used->ring[f->used_seen % FRONT_NUM];
+
+    f->used_seen++;
+    *lane = e.id / DESCS_PER_LANE;
+    *written = e.len;
+    if (e.id % DESCS_PER_LANE || *lane >= FRONT_LANES) {
+        return false;
+    }
+    *status = f->mem[STATUS_OFF + *lane];
+    return true;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/* The front-end of a block session (proto/blk.h) with a virtio driver's side of one split queue, without a VM. */
+#pragma once
+
+#include <abi/types.h>
+#include <stdbool.h>
+#include <virtio/blk.h>
+#include <virtio/defs.h>
+
+#define FRONT_LANES  32u  /* requests in flight at most */
+#define FRONT_PIECES 4u   /* data descriptors of a request */
+#define FRONT_NUM    256u /* queue size */
+#define FRONT_GPA    0x100000ull
+
+struct front {
+    cap_t gate;
+    uint64_t features;
+    struct virtio_blk_config config;
+    uint8_t *mem; /* shared with the server, at FRONT_GPA */
+    cap_t mem_cap;
+    uint64_t mem_size;
+    uint32_t lane_bytes; /* data of each lane */
+    cap_t kick, call, state;
+    struct virtq_desc *desc;
+    struct virtq_avail *avail;
+    struct virtq_used *used;
+    uint16_t used_seen;
+    uint64_t kicks, calls;
+};
+
+/* Waits until the server has decided about the disk: its status. */
+int64_t front_wait(struct front *f, cap_t gate);
+/* Features, configuration, memory, queue. Prints what fails. */
+int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes);
+int64_t front_status(struct front *f, uint8_t *status);
+int64_t front_reset(struct front *f);
+/* After a reset: features and queue again. */
+int64_t front_queue(struct front *f);
+
+static inline uint8_t *front_data(struct front *f, uint32_t lane) { return f->mem + 0x10000 + (size_t)lane * f->lane_bytes; }
+/* Makes a request available in the lane: pieces of data at the lane's buffer with the given lengths. */
+void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const uint32_t *len, uint32_t pieces);
+void front_kick(struct front *f);
+/* The next completed lane and its status byte; blocks. False: nothing within 40 s. */
+bool front_complete(struct front *f, uint32_t *lane, uint8_t *status, uint32_t *written);

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+/* blktest: drives a block server without a VM and verifies every block. Random reads, writes and flushes of all sizes
+ * at a given depth; each block that was written carries its number and a generation. Options: README.md. */
+#include "front.h"
+
+#include <getopt.h>
+#include <sk/env.h>
+#include <sk/sys.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <util/bits.h>
+
+#define BLOCK 512u
+#define BLOCKS_MAX 65536u /* part of the disk that is used */
+
+static struct {
+    const char *gate;
+    uint32_t depth, ops, max_bytes, seed;
+    bool readonly, hostile;
+    int64_t expect;
+} opt = { .gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1 };
+
+static struct front front;
+static uint32_t generation[BLOCKS_MAX]; /* of what each block holds; 0: not known */
+static uint32_t blocks_used, next_generation = 1;
+static uint64_t reads, writes, flushes;
+
+/* Each lane has its own part of the disk, so that requests in flight never overlap. */
+static struct lane {
+    uint32_t type, first, blocks, generation;
+} lanes[FRONT_LANES];
+
+static uint32_t random_u32(void)
+{
+    opt.seed ^= opt.seed << 13;
+    opt.seed ^= opt.seed >> 17;
+    opt.seed ^= opt.seed << 5;
+    return opt.seed;
+}
+
+static void block_fill(uint8_t *p, uint32_t block, uint32_t gen)
+{
+    uint32_t *w = (uint32_t *)(void *)p;
+
+    for (uint32_t i = 0; i < BLOCK / 4; i += 2) {
+        w[i] = block;
+        w[i + 1] = gen ^ i;
+    }
+}
+
+static bool block_check(const uint8_t *p, uint32_t block, uint32_t gen)
+{
+    uint8_t want[BLOCK];
+
+    block_fill(want, block, gen);
+    if (gen == 0 || memcmp(p, want, BLOCK) == 0) {
+        return true;
+    }
+    const uint32_t *w = (const uint32_t *)(const void *)p;
+
+    printf("blktest: block %u is wrong: generation %u is expected, it says block %u, generation %u\n", block, gen, w[0], w[1]);
+    return false;
+}
+
+static void lane_submit(uint32_t l)
+{
+    struct lane *lane = &lanes[l];
+    uint32_t unit = max(front.config.blk_size / BLOCK, 1u), part = blocks_used / opt.depth / unit * unit;
+    uint32_t most = min(opt.max_bytes / BLOCK, part) / unit, pick = random_u32() % 100;
+    uint32_t len[FRONT_PIECES] = { 0 }, pieces = 0;
+
+    lane->type = pick < 2 && !opt.readonly ? VIRTIO_BLK_T_FLUSH : pick < 50 && !opt.readonly ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
+    lane->blocks = (1 + random_u32() % most) * unit;
+    lane->first = l * part + random_u32() % ((part - lane->blocks) / unit + 1) * unit;
+    lane->generation = next_generation++;
+    for (uint32_t i = 0; lane->type == VIRTIO_BLK_T_OUT && i < lane->blocks; i++) {
+        block_fill(front_data(&front, l) + i * BLOCK, lane->first + i, lane->generation);
+    }
+    for (uint32_t left = lane->blocks; lane->type != VIRTIO_BLK_T_FLUSH && left > 0; pieces++) {
+        uint32_t n = pieces == FRONT_PIECES - 1 ? left : 1 + random_u32() % left;
+
+        len[pieces] = n * BLOCK;
+        left -= n;
+    }
+    front_post(&front, l, lane->type, lane->type == VIRTIO_BLK_T_FLUSH ? 0 : lane->first, len, pieces);
+}
+
+static bool lane_finish(uint32_t l, uint8_t status, uint32_t written)
+{
+    struct lane *lane = &lanes[l];
+    uint32_t want = lane->type == VIRTIO_BLK_T_IN ? lane->blocks * BLOCK + 1 : 1;
+
+    if (status != VIRTIO_BLK_S_OK || written != want) {
+        printf("blktest: request of type %u at block %u, %u blocks: status %u, %u bytes written\n", lane->type, lane->first,
+               lane->blocks, status, written);
+        return false;
+    }
+    for (uint32_t i = 0; i < lane->blocks; i++) {
+        if (lane->type == VIRTIO_BLK_T_OUT) {
+            generation[lane->first + i] = lane->generation;
+        } else if (lane->type == VIRTIO_BLK_T_IN &&
+                   !block_check(front_data(&front, l) + i * BLOCK, lane->first + i, generation[lane->first + i])) {
+            return false;
+        }
+    }
+    reads += lane->type == VIRTIO_BLK_T_IN;
+    writes += lane->type == VIRTIO_BLK_T_OUT;
+    flushes += lane->type == VIRTIO_BLK_T_FLUSH;
+    return true;
+}
+
+static bool run_random(void)
+{
+    uint32_t started = 0, finished = 0, l, written;
+    uint8_t status;
+
+    for (; started < opt.depth && started < opt.ops; started++) {
+        lane_submit(started);
+    }
+    front_kick(&front);
+    while (finished < started) {
+        if (!front_complete(&front, &l, &status, &written)) {
+            printf("blktest: %u requests did not end within 40 s\n", started - finished);
+            return false;
+        }
+        finished++;
+        if (!lane_finish(l, status, written)) {
+            return false;
+        }
+        if (started < opt.ops) {
+            lane_submit(l);
+            started++;
+            front_kick(&front);
+        }
+    }
+    return true;
+}
+
+/* One request alone; its status. */
+static int run_one(uint32_t type, uint64_t sector, uint32_t len)
+{
+    uint32_t l, written;
+    uint8_t status;
+
+    front_post(&front, 0, type, sector, &len, len ? 1 : 0);
+    front_kick(&front);
+    return front_complete(&front, &l, &status, &written) ? status : -1;
+}
+
+static bool expect(const char *what, int got, int want)
+{
+    if (got != want) {
+        printf("blktest: %s: status %d, expected %d\n", what, got, want);
+    }
+    return got == want;
+}
+
+static bool run_refusals(void)
+{
+    uint64_t end = front.config.capacity;
+    char id[VIRTIO_BLK_ID_BYTES + 1] = "";
+
+    if (!expect("get-id", run_one(VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES), VIRTIO_BLK_S_OK)) {
+        return false;
+    }
+    memcpy(id, front_data(&front, 0), VIRTIO_BLK_ID_BYTES);
+    printf("blktest: id %s\n", id);
+    return expect("unknown type", run_one(77, 0, 512), VIRTIO_BLK_S_UNSUPP) &&
+           expect("read behind the end", run_one(VIRTIO_BLK_T_IN, end, 512), VIRTIO_BLK_S_IOERR) &&
+           expect("read across the end", run_one(VIRTIO_BLK_T_IN, end - 1, 1024), VIRTIO_BLK_S_IOERR) &&
+           expect("write far behind the end", run_one(VIRTIO_BLK_T_OUT, UINT64_MAX, 512), VIRTIO_BLK_S_IOERR) &&
+           expect("half a block", run_one(VIRTIO_BLK_T_IN, 0, 256), VIRTIO_BLK_S_IOERR) &&
+           expect("flush", run_one(VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK) &&
+           (!opt.readonly || expect("write to a read-only disk", run_one(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR));
+}
+
+/* Breaks the ring in several ways; each time the server must ask for a reset, and work after it. */
+static bool run_hostile(void)
+{
+    for (unsigned way = 0; way < 4; way++) {
+        uint8_t status = 0;
+        uint32_t len = 512;
+
+        front_post(&front, 0, VIRTIO_BLK_T_IN, 0, &len, 1);
+        switch (way) {
+        case 0: front.desc[2].flags = VIRTQ_DESC_F_NEXT, front.desc[2].next = 0; break; /* a loop */
+        case 1: front.avail->idx += 1000; break;
+        case 2: front.avail->ring[(front.avail->idx - 1) % FRONT_NUM] = 60000; break;
+        case 3: front.desc[2].addr = 0xfffffffffffff000; break; /* status byte outside memory */
+        }
+        sys_signal_raise(front.kick);
+        for (unsigned i = 0; i < 1000 && !(status & VIRTIO_STATUS_NEEDS_RESET); i++) {
+            if (front_status(&front, &status) < 0) {
+                return false;
+            }
+        }
+        if (!(status & VIRTIO_STATUS_NEEDS_RESET)) {
+            printf("blktest: broken ring %u: the server does not ask for a reset\n", way);
+            return false;
+        }
+        if (front_reset(&front) < 0 || front_queue(&front) < 0 ||
+            !expect("read after the reset", run_one(VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool options(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        { "gate", 1, NULL, 'g' }, { "depth", 1, NULL, 'd' }, { "ops", 1, NULL, 'n' }, { "max", 1, NULL, 'm' },
+        { "seed", 1, NULL, 's' }, { "readonly", 0, NULL, 'r' }, { "hostile", 0, NULL, 'h' }, { "expect", 1, NULL, 'e' },
+        { NULL, 0, NULL, 0 },
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        switch (c) {
+        case 'g': opt.gate = optarg; break;
+        case 'd': opt.depth = (uint32_t)strtoul(optarg, NULL, 0); break;
+        case 'n': opt.ops = (uint32_t)strtoul(optarg, NULL, 0); break;
+        case 'm': opt.max_bytes = (uint32_t)strtoul(optarg, NULL, 0); break;
+        case 's': opt.seed = (uint32_t)strtoul(optarg, NULL, 0); break;
+        case 'e': opt.expect = strtol(optarg, NULL, 0); break;
+        case 'r': opt.readonly = true; break;
+        case 'h': opt.hostile = true; break;
+        default: return false;
+        }
+    }
+    return opt.depth >= 1 && opt.depth <= FRONT_LANES && opt.max_bytes >= 4096 && opt.max_bytes <= 1u << 20 && opt.seed;
+}
+
+static bool run(void)
+{
+    int64_t err = front_wait(&front, sk_env_get(opt.gate));
+
+    if (err != opt.expect) {
+        printf("blktest: the disk's status is %s, expected %s\n", sk_errname(err), sk_errname(opt.expect));
+        return false;
+    }
+    if (opt.expect) {
+        printf("blktest: %s as expected\n", sk_errname(err));
+        return true;
+    }
+    if (front_start(&front, opt.depth, opt.max_bytes) < 0) {
+        return false;
+    }
+    printf("blktest: %llu sectors, blocks of %u bytes, features %llx\n", (unsigned long long)front.config.capacity,
+           front.config.blk_size, (unsigned long long)front.features);
+    blocks_used = (uint32_t)min(front.config.capacity, (uint64_t)BLOCKS_MAX);
+    return run_refusals() && run_random() && (!opt.hostile || run_hostile());
+}
+
+int main(int argc, char **argv)
+{
+    if (!options(argc, argv)) {
+        printf("blktest: bad option; known are --gate NAME --depth 1..32 --ops N --max BYTES --seed N --readonly --hostile "
+               "--expect STATUS\n");
+        return 2;
+    }
+    if (!sk_env_get(opt.gate)) {
+        printf("blktest: there is no capability '%s': give the client side of a block server's gate\n", opt.gate);
+        return 2;
+    }
+    uint64_t start = sys_now_ns();
+    bool ok = run();
+
+    printf("blktest: %s: %llu reads, %llu writes, %llu flushes in %llu ms; %llu kicks, %llu interrupts\n",
+           ok ? "all verified" : "FAILED", (unsigned long long)reads, (unsigned long long)writes, (unsigned long long)flushes,
+           (unsigned long long)((sys_now_ns() - start) / 1000000), (unsigned long long)front.kicks,
+           (unsigned long long)front.calls);
+    return ok ? 0 : 1;
+}
