@@ -21,6 +21,7 @@
 #define NESTED_STACK_BYTES (4u << 10)
 #define BACKTRACE_MAX      16
 #define REPORT_BYTES       2048
+#define FAULT_EXIT_CODE    139 /* as a shell reports it */
 
 _Static_assert(offsetof(struct utcb_fault, ip) == 24, "F_IP in entry.S");
 _Static_assert(offsetof(struct utcb_fault, flags) == 40, "F_FLAGS in entry.S");
@@ -145,6 +146,9 @@ struct utcb_fault *rt_fault_handle(void)
     u->fault_armed = 1;
     report_print(&f);
     u->fault_armed = 0;
+    if (!sk_thread_is_main()) { /* nobody watches this thread: its fault ends the program */
+        rt_exit(FAULT_EXIT_CODE);
+    }
     /* Traps leave ip behind their instruction [SDM-3 6.5] and would not come again. */
     if (f.vector == 1 || f.vector == 3 || f.vector == 4) {
         f.ip = (uint64_t)rt_trap;

@@ -31,6 +31,11 @@ void sk_utcb_set(struct utcb *utcb)
     thread_utcb = utcb;
 }
 
+bool sk_thread_is_main(void)
+{
+    return !tls_ready || thread_utcb == NULL;
+}
+
 struct utcb *sk_utcb(void)
 {
     if (tls_ready && thread_utcb) {

@@ -54,6 +54,7 @@ static void thread_main(struct sk_thread *t)
 {
     sk_utcb_set(t->utcb);
     sk_fault_stack_set((char *)t->stack + t->stack_size);
+    t->utcb->fault_armed = 1;
     t->entry(t->arg);
     sys_thread_exit(0);
 }

@@ -93,6 +93,7 @@ static int echo(const char *arg)
     char line[128];
 
     (void)arg;
+    printf("waiting for input\n");
     while (fgets(line, sizeof(line), stdin) && strcmp(line, "end\n") != 0 && strcmp(line, "end\r\n") != 0) {
         printf("echo: %s", line);
     }

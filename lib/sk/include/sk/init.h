@@ -18,6 +18,8 @@ void sk_tls_ready(void);
 bool sk_tls_is_ready(void);
 /* Sets the calling thread's UTCB, for threads made by sk/thread.h. */
 void sk_utcb_set(struct utcb *utcb);
+/* Is the calling thread the one that the program began with? */
+bool sk_thread_is_main(void);
 /* vm.c: the region that vm_reserve() hands out. */
 void vm_init(uint64_t start, uint64_t end);
 /* Provided by lib/rt: registers the program's syscall and fault handlers for a new thread; sets the calling thread's

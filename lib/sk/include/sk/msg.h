@@ -10,6 +10,7 @@
  * Server:  see sk/server.h. */
 #pragma once
 
+#include <abi/syscall.h>
 #include <abi/utcb.h>
 #include <stdbool.h>
 #include <stddef.h>

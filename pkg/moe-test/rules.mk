@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+$(call program,moe-test,sk rt proto util)
