@@ -103,8 +103,12 @@ static void switch_in(struct vcpu_arch *v)
 
 static void switch_out(struct vcpu_arch *v)
 {
-    if (svm_cpu.xcr0 && v->xcr0 != svm_cpu.xcr0) {
-        xcr_write(0, svm_cpu.xcr0);
+    if (svm_cpu.xcr0) {
+        /* QEMU's TCG does not intercept XSETBV: the guest may have changed it. What is not switched is not kept. */
+        v->xcr0 = xcr_read(0) & svm_cpu.xcr0;
+        if (v->xcr0 != svm_cpu.xcr0) {
+            xcr_write(0, svm_cpu.xcr0);
+        }
     }
     if (v->tsc_aux) {
         msr_write(MSR_TSC_AUX, 0);
@@ -286,7 +290,8 @@ static void features_init(struct cpuid_regs svm)
 {
     svm_cpu.svm_features = svm.edx;
     svm_cpu.asid_count = svm.ebx;
-    svm_cpu.asid_next = svm.ebx; /* the first vcpu begins generation 1 with a flush */
+    svm_cpu.asid_next = svm.ebx; /* the first vcpu begins a generation, with a flush */
+    svm_cpu.asid_generation = 1; /* a new vcpu's is 0 */
     if (svm.edx & CPUID_SVM_NRIPS) {
         svm_ops.features |= VM_FEAT_NEXT_RIP;
     }
