@@ -2,6 +2,7 @@
 // Chooses the kind of hardware virtualization. See kernel/vm.h.
 
 #include "vm_priv.h"
+#include <kernel/log.h>
 
 
 static const struct vm_ops *vm_ops;
@@ -18,4 +19,11 @@ const struct vm_ops *vm_ops_get(const char **why)
 void vm_init(void)
 {
     vm_ops = svm_init(&vm_why);
+    if (!vm_ops) {
+        kprintf("kernel: no virtual machines: %s\n", vm_why);
+        return;
+    }
+    kinfo_page()->vm_kind = vm_ops->kind;
+    kinfo_page()->vm_features = vm_ops->features;
+    kprintf("kernel: virtual machines: %s with nested paging\n", vm_ops->name);
 }
