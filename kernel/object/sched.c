@@ -137,7 +137,6 @@ struct context *core_next(void)
     if (next != sched_thread) {
         sched_charge(clock_now_ns());
         sched_thread = next;
-        core_stat.context_switches++;
     }
     sched_arm(next);
     return next != NULL ? &next->ctx : NULL;

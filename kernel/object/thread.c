@@ -175,6 +175,8 @@ void thread_start(struct thread *t, uint64_t ip, uint64_t sp, uint64_t arg)
     sched_add(t, false);
 }
 
+#define PAGE_FAULT_VECTOR 14 /* [SDM-3 6.3.1] */
+
 /* --- faults ---------------------------------------------------------------------------------------------------- */
 
 static void fault_record(const struct thread *t, uint64_t vector, uint64_t error, uint64_t address,
@@ -207,6 +209,7 @@ void core_fault(struct context *ctx, uint64_t address)
 {
     struct thread *t = container_of(ctx, struct thread, ctx);
 
+    core_stat.page_faults += ctx->regs.vector == PAGE_FAULT_VECTOR;
     thread_fault(t, ctx->regs.vector, ctx->regs.error, address);
 }
 

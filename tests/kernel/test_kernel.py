@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""The kernel in QEMU: its own test as root task (kernel/test/ktest), and its page tables seen from QEMU's monitor."""
+import os
+import re
+import socket
+import subprocess
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.path.join(os.environ.get("SKERRY_BUILD", os.path.join(ROOT, "build")), "bin")
+TIMEOUT_S = 60
+
+
+def command(initrd, *more, cpu="EPYC,+svm"):
+    return ["timeout", str(TIMEOUT_S), "qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-m", "256", "-display", "none",
+            "-serial", "stdio", "-no-reboot", "-kernel", f"{BIN}/kernel", "-initrd", initrd, *more]
+
+
+def run_ktest(*more, **kwargs):
+    done = subprocess.run(command(f"{BIN}/ktest", *more, **kwargs), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, check=False)
+    return done.returncode, done.stdout.decode(errors="replace").replace("\r", "")
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_ktest(machine):
+    code, out = run_ktest("-M", machine)
+    assert code == 0, out
+    assert "not ok" not in out, out
+    assert re.search(r"^ktest: \d+ .*passed, 0 failed$", out, re.M), out
+
+
+def test_ktest_without_svm():
+    """Everything but guests works on a processor without virtualization and with SSE only."""
+    code, out = run_ktest(cpu="qemu64,-svm,+smep,+smap")
+    assert code == 0, out
+    assert re.search(r"^ktest: \d+ .*passed, 0 failed$", out, re.M), out
+
+
+class Monitor:
+    """QEMU's human monitor on a UNIX socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(TIMEOUT_S)
+        self.socket.connect(path)
+        self.read()
+
+    def read(self):
+        text = b""
+        while not text.endswith(b"(qemu) "):
+            text += self.socket.recv(65536)
+        return text.decode().replace("\r", "")
+
+    def ask(self, line):
+        self.socket.sendall(line.encode() + b"\n")
+        return self.read()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """A stopped system with ktest in user mode, and its monitor."""
+    path = str(tmp_path_factory.mktemp("monitor") / "socket")
+    args = command(f"{BIN}/ktest stay", "-monitor", f"unix:{path},server,nowait")
+    with subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as qemu:
+        out = ""
+        for raw in qemu.stdout:
+            out += raw.decode(errors="replace")
+            if re.search(r"^ktest: \d.* failed", out, re.M):
+                break
+        else:
+            pytest.fail(out)
+        monitor = Monitor(path)
+        monitor.ask("stop")
+        yield monitor
+        qemu.kill()
+
+
+def pages(live):
+    """(virtual address, flags) of every page of the current page table; flags as "info tlb" prints them."""
+    found = re.findall(r"^([0-9a-f]{16}): [0-9a-f]{16} ([-XGPDACTUW]{9,10})$", live.ask("info tlb"), re.M)
+    assert len(found) > 20
+    return [(int(address, 16), flags) for address, flags in found]
+
+
+def test_write_xor_execute(live):
+    bad = [f"{address:x} {flags}" for address, flags in pages(live) if "W" in flags and "X" not in flags]
+    assert not bad, "writable and executable: " + ", ".join(bad)
+
+
+def test_some_code_is_executable(live):
+    """The test above would pass with a monitor that shows no NX bits."""
+    table = pages(live)
+    assert any("X" not in flags and address >= 1 << 63 for address, flags in table)
+    assert any("X" not in flags and address < 1 << 47 for address, flags in table)
+    assert any("X" in flags and "W" in flags for _, flags in table)
+
+
+def test_kernel_pages_are_not_user(live):
+    for address, flags in pages(live):
+        assert ("U" in flags) == (address < 1 << 47), f"{address:x} {flags}"
+
+
+def test_protection_is_on(live):
+    registers = live.ask("info registers")
+    cr0 = int(re.search(r"CR0=([0-9a-f]+)", registers)[1], 16)
+    cr4 = int(re.search(r"CR4=([0-9a-f]+)", registers)[1], 16)
+    efer = int(re.search(r"EFER=([0-9a-f]+)", registers)[1], 16)
+    assert cr0 & 1 << 16, "CR0.WP"
+    assert cr4 & 1 << 20 and cr4 & 1 << 21, "CR4.SMEP, CR4.SMAP"
+    assert cr4 & 1 << 2 == 0, "RDPMC is not for programs"
+    assert efer & 1 << 11, "EFER.NXE"
