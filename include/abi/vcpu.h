@@ -37,7 +37,8 @@ enum vcpu_exit_reason {
     VCPU_EXIT_PAUSE,
     VCPU_EXIT_IRQ_WINDOW, /* asked for by run.irq_window: the guest can take an interrupt now */
     VCPU_EXIT_NMI_WINDOW,
-    VCPU_EXIT_XSETBV,
+    VCPU_EXIT_XSETBV,     /* not in QEMU's TCG, where the guest sets XCR0 without an exit: who emulates CPUID leaf 0xd
+                             gets xcr0 by SYS_VCPU_GET */
     VCPU_EXIT_CR,         /* only accesses that cannot be left to the hardware (CR8): cr_* */
     VCPU_EXIT_VMCALL,     /* VMMCALL or VMCALL */
     VCPU_EXIT_INVALID_OP, /* an instruction of the virtualization extensions, MONITOR, RDPMC, ...:

@@ -14,3 +14,13 @@ $(call host-test,doorbell_test,kernel/test/vm/doorbell_test.c $(VM_DIR)/doorbell
 $(call host-test,svm_state_test,kernel/test/vm/svm_state_test.c $(VM_TEST_SRC),)
 $(call host-test,svm_exit_test,kernel/test/vm/svm_exit_test.c $(VM_TEST_SRC),)
 $(call fuzz-target,svm_state_fuzz,kernel/test/vm/svm_state_fuzz.c $(VM_TEST_SRC),,kernel/test/vm/corpus/svm_state)
+
+# vmtest: a root program for QEMU (tests/kernel/test_vm.py). Without the C library.
+VMTEST_SRC := $(patsubst $(SRC)/%,%,$(sort $(wildcard $(SRC)/kernel/test/vmtest/*.[cS])))
+VMTEST_OBJ := $(VMTEST_SRC:%=$(O)/obj/user/%.o)
+$(VMTEST_OBJ): PRIV := -I$(SRC)/lib/sk/include -ffreestanding -fno-tree-loop-distribute-patterns
+KERNEL_EXTRA += $(O)/bin/vmtest
+$(O)/bin/vmtest: $(VMTEST_OBJ)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && ld -m elf_x86_64 -nostdlib -static -z noexecstack -z separate-code -z max-page-size=4096 \
+	    --build-id=none -e _start -Ttext-segment=0x400000 -o $@ $(VMTEST_OBJ)

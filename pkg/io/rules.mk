@@ -7,6 +7,7 @@ $(O)/obj/user/pkg/io/src/io_lua.S.o: $(IO_CONFIG_LUA)
 
 IO_LOGIC := pkg/io/src/pci_scan.c pkg/io/src/pci_dev.c pkg/io/src/pci_irq.c pkg/io/src/match.c pkg/io/src/vbus.c
 $(call host-test,io_pci,pkg/io/test/pci_test.c pkg/io/test/machine.c $(IO_LOGIC) lib/acpi/src/acpi.c,acpi util)
+$(call host-test,io_regs,pkg/io/test/regs_test.c,util)
 TEST_io_config_CFLAGS := -DIO_CONFIG_LUA=\"$(IO_CONFIG_LUA)\" -I$(SRC)/pkg/io/src
 TEST_io_config_LDLIBS := $(HOST_LUA_LIBS)
 $(call host-test,io_config,pkg/io/test/config_test.c pkg/io/test/machine.c pkg/io/src/config.c pkg/io/src/io_lua.S \

@@ -76,5 +76,5 @@ struct vm_ops {
 /* NULL when the processor or firmware offers none; then *why (may be NULL) says so in words ("SVM is disabled by
  * firmware (VM_CR.SVMDIS)", ...). */
 const struct vm_ops *vm_ops_get(const char **why);
-/* Detects and enables virtualization; called once by arch at boot after the FPU is set up. */
+/* Detects and enables virtualization, tells in kinfo and on the console; called once by arch at boot after the FPU is set up. */
 void vm_init(void);

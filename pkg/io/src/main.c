@@ -23,10 +23,12 @@ static void parse_options(int argc, char **argv)
     int c;
 
     opterr = 0;
-    /* getopt of the C library stops at the first file name unless GNU's permuting is asked for by getopt_long. */
+    /* getopt_long, unlike getopt, also finds options behind file names. */
     while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
         if (c != 'v') {
-            io_log(IO_ERROR, "unknown option '%s'; %s", argv[optind - 1], usage);
+            /* optopt is the letter of a short option, 0 for a long one */
+            char letter[] = {'-', (char)optopt, 0};
+            io_log(IO_ERROR, "unknown option '%s'; %s", optopt != 0 ? letter : argv[optind - 1], usage);
             exit(2);
         }
         io_verbosity = io_verbosity < IO_DEBUG ? io_verbosity + 1 : IO_DEBUG;

@@ -21,7 +21,9 @@ static unsigned parse_options(int argc, char **argv)
     opterr = 0;
     while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
         if (c != 'v') {
-            fprintf(stderr, "ned: unknown option '%s'; %s\n", argv[optind - 1], usage);
+            /* optopt is the letter of a short option, 0 for a long one */
+            char letter[] = {'-', (char)optopt, 0};
+            fprintf(stderr, "ned: unknown option '%s'; %s\n", optopt != 0 ? letter : argv[optind - 1], usage);
             exit(2);
         }
         verbose++;

@@ -87,7 +87,8 @@ static void dr_prepare(struct vcpu_arch *v)
     svm_cpu.dr_owner = v;
 }
 
-/* XCR0 and TSC_AUX: the host's values are restored behind each run, so that nobody else needs to know. */
+/* XCR0 and TSC_AUX: the host's values are restored behind each run, so that nobody else needs to know. QEMU's TCG does not
+ * intercept XSETBV: there the guest sets XCR0 itself, and it is read back. */
 static void switch_in(struct vcpu_arch *v)
 {
     fpu_switch(v->fpu);
@@ -103,12 +104,14 @@ static void switch_in(struct vcpu_arch *v)
 
 static void switch_out(struct vcpu_arch *v)
 {
-    if (svm_cpu.xcr0) {
-        /* QEMU's TCG does not intercept XSETBV: the guest may have changed it. What is not switched is not kept. */
-        v->xcr0 = xcr_read(0) & svm_cpu.xcr0;
-        if (v->xcr0 != svm_cpu.xcr0) {
-            xcr_write(0, svm_cpu.xcr0);
-        }
+    uint64_t xcr0 = v->xcr0;
+
+    if (svm_cpu.xcr0 && (v->vmcb->save.cr4 & CR4_OSXSAVE)) {
+        xcr0 = xcr_read(0);
+        v->xcr0 = xcr0 & svm_cpu.xcr0; /* what is not switched is not kept */
+    }
+    if (svm_cpu.xcr0 && xcr0 != svm_cpu.xcr0) {
+        xcr_write(0, svm_cpu.xcr0);
     }
     if (v->tsc_aux) {
         msr_write(MSR_TSC_AUX, 0);

@@ -2,8 +2,8 @@
 // Chooses the kind of hardware virtualization. See kernel/vm.h.
 
 #include "vm_priv.h"
-
 #include <kernel/log.h>
+
 
 static const struct vm_ops *vm_ops;
 static const char *vm_why = "virtualization has not been initialised";
@@ -19,11 +19,11 @@ const struct vm_ops *vm_ops_get(const char **why)
 void vm_init(void)
 {
     vm_ops = svm_init(&vm_why);
-    if (vm_ops) {
-        kinfo_page()->vm_kind = (uint32_t)vm_ops->kind;
-        kinfo_page()->vm_features = vm_ops->features;
-        kprintf("kernel: virtual machines: %s with nested paging\n", vm_ops->name);
-    } else {
+    if (!vm_ops) {
         kprintf("kernel: no virtual machines: %s\n", vm_why);
+        return;
     }
+    kinfo_page()->vm_kind = vm_ops->kind;
+    kinfo_page()->vm_features = vm_ops->features;
+    kprintf("kernel: virtual machines: %s with nested paging\n", vm_ops->name);
 }
