@@ -20,7 +20,7 @@
 #define PROGRAMS_MAX      64
 #define PATH_BYTES        128
 #define STRING_BYTES      3500 /* an argument: what fits into a message */
-#define KERNEL_DEFAULT    (1ull << 20)
+#define KERNEL_DEFAULT    (512ull << 10) /* seven times what nvme-drv needs with a client */
 #define PRIORITY_DEFAULT  64u
 #define PRIORITY_MAX      200u /* below moe's own */
 #define DEBUG_TAG_BYTES   16
