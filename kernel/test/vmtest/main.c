@@ -85,7 +85,7 @@ void say_hex(uint64_t v)
     say(text);
 }
 
-static void say_number(unsigned v)
+void say_number(unsigned v)
 {
     char text[12];
     unsigned n = sizeof(text) - 1;

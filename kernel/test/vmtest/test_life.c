@@ -346,6 +346,40 @@ static void test_counters(struct vm *vm)
     CHECK_EQ(after.vm_entries - before.vm_entries, 10 + interrupts);
 }
 
+static uint64_t tsc(void)
+{
+    uint32_t lo, hi;
+
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (uint64_t)hi << 32 | lo;
+}
+
+/* Cycles of an exit to the VMM and back; instructions under QEMU's -icount shift=0. */
+static void test_cost(struct vm *vm)
+{
+    const unsigned rounds = 1000;
+    uint64_t start, exits, calls;
+
+    VM_LOAD16(vm, g16_hlt);
+    CHECK_EXIT(vm, VCPU_EXIT_HLT);
+    start = tsc();
+    for (unsigned i = 0; i < rounds; i++) {
+        vm->s->dirty = VCPU_GROUP_BASE;
+        ignore(sys_vcpu_run(vm->vcpu).value);
+    }
+    exits = (tsc() - start) / rounds;
+    start = tsc();
+    for (unsigned i = 0; i < rounds; i++) {
+        ignore(sys_quota_info(0).value);
+    }
+    calls = (tsc() - start) / rounds;
+    say("vmtest: an exit to the VMM and back ");
+    say_number((unsigned)exits);
+    say(", a failing kernel call ");
+    say_number((unsigned)calls);
+    say(" cycles\n");
+}
+
 const struct test tests_life[] = {
     { "FPU registers", test_fpu },
     { "FPU registers and other threads", test_fpu_shared },
@@ -361,5 +395,6 @@ const struct test tests_life[] = {
     { "quotas", test_quota },
     { "more vcpus than ASIDs", test_many },
     { "counters", test_counters },
+    { "cost", test_cost },
     { NULL, NULL },
 };

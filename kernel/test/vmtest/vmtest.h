@@ -35,6 +35,7 @@ struct vm {
 /* --- checks: the first failure ends the test ------------------------------------------------------------------- */
 void say(const char *text);
 void say_hex(uint64_t v);
+void say_number(unsigned v);
 void check_failed(const char *file, int line, const char *what, uint64_t have, uint64_t want);
 #define CHECK_EQ(have, want) \
     do { \

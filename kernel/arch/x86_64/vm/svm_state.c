@@ -19,7 +19,7 @@ struct request {
     uint32_t dirty;
     uint64_t inject;
     bool irq_window, nmi_window;
-    struct vcpu_state s; /* dirty groups only */
+    struct vcpu_state s; /* dirty groups only, without gpr: any value will do, they are copied when all is checked */
 };
 
 /* The compiler must not read the shared page again behind the checks. */
@@ -37,7 +37,7 @@ static void request_copy(struct request *r, const struct vcpu_state *s)
     r->nmi_window = s->run.nmi_window != 0;
     copy_done();
     if (r->dirty & VCPU_GROUP_BASE) {
-        COPY_RANGE(&r->s, s, gpr, int_shadow);
+        COPY_RANGE(&r->s, s, rip, int_shadow);
     }
     if (r->dirty & VCPU_GROUP_SEG) {
         COPY_RANGE(&r->s, s, ds, idtr);
@@ -100,10 +100,10 @@ static void commit_base(struct vcpu_arch *v, const struct vcpu_state *s)
     struct vmcb_save *save = &v->vmcb->save;
 
     for (unsigned i = 0; i < GPR_COUNT; i++) {
-        v->gpr[i] = s->gpr[i];
+        v->gpr[i] = v->state->gpr[i];
     }
-    save->rax = s->gpr[GPR_RAX];
-    save->rsp = s->gpr[GPR_RSP];
+    save->rax = v->gpr[GPR_RAX];
+    save->rsp = v->gpr[GPR_RSP];
     save->rip = s->rip;
     save->rflags = s->rflags;
     save->cr0 = s->cr0;
