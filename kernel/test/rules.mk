@@ -19,3 +19,7 @@ $(O)/bin/ktest: $(KTEST_SRC) $(wildcard $(SRC)/kernel/test/ktest/*.h $(SRC)/incl
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(KTEST_CFLAGS) -nostdlib -static -no-pie -Wl,-e,_start -Wl,-z,noexecstack \
 	    -Wl,-z,separate-code -Wl,-z,max-page-size=4096 -Wl,--build-id=none -o $@ $(KTEST_SRC)
+
+TEST_kernel-elf_CFLAGS := $(KERNEL_HOST_CFLAGS)
+$(call host-test,kernel-elf,kernel/test/host/test_elf.c kernel/api/elf.c)
+$(call fuzz-target,kernel-elf,kernel/test/host/fuzz_elf.c kernel/api/elf.c,,kernel/test/host/corpus/elf)
