@@ -91,6 +91,7 @@ static bool client_option(struct parser *p, int option, const char *value)
 static bool handle(struct parser *p, int option, char **argv)
 {
     struct options *o = p->o;
+    char name[3];
 
     switch (option) {
     case OPT_CLIENT:
@@ -117,8 +118,10 @@ static bool handle(struct parser *p, int option, char **argv)
     case ':':
         return fail(p, "option %s needs a value", argv[optind - 1]);
     default:
+        /* in a cluster of short options, optind still stands at it */
+        (void)snprintf(name, sizeof(name), "-%c", optopt);
         return fail(p, "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix -v -q",
-                    argv[optind - 1]);
+                    optopt > 0x20 && optopt < 0x7f ? name : argv[optind - 1]);
     }
 }
 
@@ -128,7 +131,7 @@ bool options_parse(struct options *o, int argc, char **argv, char *error, size_t
     int option;
 
     *o = (struct options){ .level = LOG_WARN };
-    optind = 1;
+    optind = 0; /* forgets an earlier command line wholly */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":vq", long_options, NULL)) != -1) {
         if (!handle(&p, option, argv)) {
