@@ -51,7 +51,7 @@ enum sys_nr {
     SYS_CAP_COPY,    /* a0 any cap, a1 rights mask. rax = new slot with the rights a1 & its own. */
     SYS_CAP_INFO,    /* a0 any cap. rax = enum obj_type | rights << 8; rdx = object id (unique, never
                         reused); UTCB mr[0] = number of capabilities to the object, mr[1] = number of
-                        mappings or other uses. */
+                        mappings or other uses (memory: and one more if anything was derived from it). */
     SYS_OBJ_DESTROY, /* a0 cap(any:CTRL). Destroys the object now; every capability to it is void. */
 
     /* --- quota --- */

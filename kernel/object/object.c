@@ -155,7 +155,7 @@ int64_t sys_cap_info(struct thread *t, const struct sys_args *args)
     }
     struct object *o = s->obj;
     t->utcb->mr[0] = o->caps;
-    t->utcb->mr[1] = o->type == OBJ_MEMORY ? memory_of(o)->mapping_count : o->refs - 1;
+    t->utcb->mr[1] = o->type == OBJ_MEMORY ? memory_use_count(memory_of(o)) : o->refs - 1;
     t->ctx.regs.rdx = o->id;
     return o->type | (int64_t)s->rights << 8;
 }

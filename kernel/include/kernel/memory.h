@@ -45,6 +45,11 @@ struct mapping {
     struct list mem_node;   /* in mem->mappings */
 };
 
+/* Mappings, and one more if it has children: 0 means that without capabilities it would be gone. */
+static inline uint64_t memory_use_count(const struct memory *m)
+{
+    return m->mapping_count + !list_empty(&m->children);
+}
 static inline struct memory *memory_of(struct object *o) { return container_of(o, struct memory, obj); }
 static inline struct space *space_of(struct object *o) { return container_of(o, struct space, obj); }
 

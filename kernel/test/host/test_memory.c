@@ -109,6 +109,10 @@ static void test_map_unmap(void **state)
     assert_int_equal(SC6(w->t, SYS_MAP, CAP_TASK, m, 0, PAGE_SIZE, 0x903000, RIGHT_R), SK_EEXIST);
     SC1(w->t, SYS_CAP_INFO, m);
     assert_int_equal(w->t->utcb->mr[1], 2);
+    int64_t child = SC6(w->t, SYS_MEM_DERIVE, CAP_QUOTA, m, 0, PAGE_SIZE, RIGHT_R, 0);
+    SC1(w->t, SYS_CAP_INFO, m);
+    assert_int_equal(w->t->utcb->mr[1], 3);
+    assert_int_equal(SC1(w->t, SYS_CAP_DROP, child), SK_OK);
     assert_int_equal(SC3(w->t, SYS_UNMAP, CAP_TASK, 0x900000, 0x5000), SK_EINVAL);
     assert_int_equal(SC3(w->t, SYS_UNMAP, CAP_TASK, 0x901000, 0x7000), SK_EINVAL);
     assert_int_equal(SC3(w->t, SYS_UNMAP, CAP_TASK, 0x800000, 0x1000), SK_ENOENT);

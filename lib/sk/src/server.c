@@ -101,6 +101,19 @@ int64_t server_signal(struct server_source *s, cap_t cap, server_event_fn event,
     return err < 0 ? source_fail(s, made, err) : SK_OK;
 }
 
+/* A reply that the caller cannot take (no room for its capabilities) ends its call with that error. */
+static void reply_failed(int64_t err)
+{
+    if (err < 0) {
+        sys_reply(TAG((int32_t)err, 0, 0));
+    }
+}
+
+static void reply_send(uint64_t tag)
+{
+    reply_failed(sys_reply(tag));
+}
+
 int64_t server_release_calls(struct server_source *s)
 {
     int64_t own = sys_cap_copy(s->cap, RIGHT_BIND | RIGHT_CTRL);
@@ -124,7 +137,7 @@ int64_t server_reply_handover(struct server_source *s, struct msg *reply)
         sys_cap_drop((cap_t)own);
         return SK_EMSG;
     }
-    sys_reply(TAG(SK_OK, reply->words, reply->caps));
+    reply_send(TAG(SK_OK, reply->words, reply->caps));
     sys_cap_drop(s->cap);
     s->cap = (cap_t)own;
     return SERVER_NO_REPLY;
@@ -204,7 +217,9 @@ void server_loop(void)
     for (;;) {
         sk_utcb()->recv_max = recv_caps_max;
         struct sys_result r = reply ? sys_reply_wait(tag, DEADLINE_NEVER) : sys_wait(DEADLINE_NEVER);
-        /* An error here says that the caller is gone: nothing to do but to wait for the next. */
+        if (reply) {
+            reply_failed(r.value);
+        }
         reply = r.value >= 0 && handle_event(r, &tag);
     }
 }
@@ -219,7 +234,7 @@ bool server_poll(uint64_t deadline)
         return false;
     }
     if (handle_event(r, &tag)) {
-        sys_reply(tag);
+        reply_send(tag);
     }
     return true;
 }

@@ -88,6 +88,15 @@ static void errors_carry_nothing(void **state)
     assert_int_equal(fake.reply_tag, TAG(SK_EMSG, 0, 0));
 }
 
+static void a_reply_that_does_not_fit_ends_the_call(void **state)
+{
+    (void)state;
+    fake.reply_result = SK_ESLOTS;
+    poll_one(TAG(0x123, 0, 0), source.magic);
+    assert_int_equal(fake.replies, 2);
+    assert_int_equal(fake.reply_tag, TAG(SK_ESLOTS, 0, 0));
+}
+
 static void untaken_caps_are_dropped(void **state)
 {
     (void)state;
@@ -196,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_call_is_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_carry_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reply_that_does_not_fit_ends_the_call, setup, teardown),
         cmocka_unit_test_setup_teardown(untaken_caps_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(no_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(stale_and_forged_labels, setup, teardown),

@@ -64,7 +64,11 @@ void test_memory(void)
     CHECK_EQ(mem_stat(mem).used, before.used + 4 * MIB);
     CHECK_EQ(sys_mem_revoke((cap_t)cap), SK_ERIGHTS);
     CHECK_EQ(sys_obj_destroy((cap_t)cap), SK_ERIGHTS);
-    sys_cap_drop((cap_t)cap); /* nobody holds it any more */
+    int64_t part = sys_mem_derive(CAP_QUOTA, (cap_t)cap, 0, PAGE_SIZE, RIGHT_R);
+    CHECK(part > 0);
+    sys_cap_drop((cap_t)cap);
+    CHECK_EQ(mem_stat(mem).used, before.used + 4 * MIB); /* a part of it is still in use */
+    sys_cap_drop((cap_t)part);                           /* nobody holds it any more */
     struct mem_figures after = mem_stat(mem);
     CHECK_EQ(after.used, before.used);
     CHECK_EQ(after.free, before.free);

@@ -97,6 +97,8 @@ struct sys_result sys_invoke(enum sys_nr nr, uint64_t a0, uint64_t a1, uint64_t 
     case SYS_REPLY:
         fake.reply_tag = a0;
         fake.replies++;
+        r.value = fake.reply_result;
+        fake.reply_result = SK_OK;
         break;
     case SYS_CAP_DROP: r.value = fake_drop(a0); break;
     case SYS_CAP_COPY:

@@ -14,6 +14,7 @@ struct fake {
     int64_t call_result;                  /* SYS_CALL */
     void (*on_call)(uint64_t tag);        /* fills in the reply */
     int64_t map_result;
+    int64_t reply_result;                 /* SYS_REPLY, the first time */
     int64_t create_result;                /* < 0: gates and signals cannot be made */
     struct { uint64_t tag, label; } event[FAKE_EVENTS];
     unsigned event_count, event_pos;
