@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* From the boot loader's modules to the first thread of the root task.
  *
- * The first module is the root program. Its segments, its stack and its struct boot_info are copied to RAM that is taken
- * from the free RAM before the rest becomes memory objects; each is mapped with no more rights than it needs. The
+ * The first module is the root program. Its segments, its stack and its struct boot_info are copied to RAM that is
+ * taken from the free RAM before the rest becomes memory objects; each is mapped with no more rights than it needs. The
  * root task gets capabilities to everything, from slot CAP_LOADER_SLOTS on. Failures here stop the machine: there
  * is nobody to report them to. */
 #include <kernel/boot.h>
@@ -20,7 +20,9 @@
 
 struct boot {
     const struct boot_params *params;
-    struct { uint64_t base, size; } ram[BOOT_MAX_MEMORY]; /* what is still free */
+    struct {
+        uint64_t base, size;
+    } ram[BOOT_MAX_MEMORY]; /* what is still free */
     struct quota *quota;
     struct task *task;
     struct boot_info *info; /* kernel's view */
@@ -49,7 +51,7 @@ static paddr_t boot_ram_take(struct boot *b, uint64_t size, const char *what)
         panic("boot: no %lu KiB of free RAM for %s; give the machine more RAM", size / 1024, what);
     }
     b->ram[best].size -= size;
-    return (paddr_t){ b->ram[best].base + b->ram[best].size };
+    return (paddr_t){b->ram[best].base + b->ram[best].size};
 }
 
 static cap_t boot_grant(struct boot *b, struct object *o, uint32_t rights)
@@ -89,7 +91,8 @@ static void boot_load_program(struct boot *b, struct elf_image *image)
     const uint8_t *file = phys_to_virt(b->params->module[0].base);
     const char *why;
 
-    if (elf_parse(file, b->params->module[0].size, ROOT_STACK_TOP - ROOT_STACK_SIZE - PAGE_SIZE, image, &why) != SK_OK) {
+    if (elf_parse(file, b->params->module[0].size, ROOT_STACK_TOP - ROOT_STACK_SIZE - PAGE_SIZE, image, &why) !=
+        SK_OK) {
         panic("boot: the first module (%s) cannot be the root task: %s", b->params->module[0].cmdline, why);
     }
     for (unsigned i = 0; i < image->count; i++) {
@@ -176,17 +179,16 @@ static void boot_add_memory(struct boot *b)
     struct boot_info *info = b->info;
 
     for (unsigned i = 0; i < b->params->ram_count; i++) {
-        paddr_t base = { b->ram[i].base };
+        paddr_t base = {b->ram[i].base};
         uint64_t size = b->ram[i].size;
 
         if (size != 0) {
             info->memory[info->memory_count++] = (struct boot_memory){
-                .cap = boot_grant_memory(b, base, size, 0, RIGHT_ALL), .base = base.v, .size = size
-            };
+                .cap = boot_grant_memory(b, base, size, 0, RIGHT_ALL), .base = base.v, .size = size};
         }
     }
     info->device_memory_size = phys_limit();
-    info->device_memory = boot_grant_memory(b, (paddr_t){ 0 }, phys_limit(), MEM_DEVICE, DEVICE_RIGHTS);
+    info->device_memory = boot_grant_memory(b, (paddr_t){0}, phys_limit(), MEM_DEVICE, DEVICE_RIGHTS);
 }
 
 static void boot_fill_info(struct boot *b)

@@ -20,7 +20,7 @@ static struct object *debug_next(struct object *o)
 
 static const char *debug_state_name(enum thread_state s)
 {
-    static const char *const name[] = { "stopped", "ready", "calling", "waiting", "guest", "exited", "faulted" };
+    static const char *const name[] = {"stopped", "ready", "calling", "waiting", "guest", "exited", "faulted"};
 
     return (unsigned)s < ARRAY_SIZE(name) ? name[s] : "?";
 }

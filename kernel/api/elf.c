@@ -28,7 +28,7 @@ enum { ELF_ET_EXEC = 2, ELF_EM_X86_64 = 62, ELF_PT_LOAD = 1, ELF_PT_INTERP = 3 }
 enum { ELF_PF_X = 1, ELF_PF_W = 2, ELF_PF_R = 4 };
 
 /* The first seven bytes: magic, 64 bit, little endian, version 1 [gABI figure 4-4] */
-static const uint8_t elf_ident[7] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
+static const uint8_t elf_ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
 
 static const char *elf_check_header(const struct elf_header *h)
 {
@@ -89,8 +89,8 @@ static const char *elf_check_entry(const struct elf_image *image)
     return "its entry point is in no executable segment";
 }
 
-static const char *elf_parse_segments(const uint8_t *file, uint64_t size, const struct elf_header *h,
-                                      uint64_t user_end, struct elf_image *out)
+static const char *elf_parse_segments(const uint8_t *file, uint64_t size, const struct elf_header *h, uint64_t user_end,
+                                      struct elf_image *out)
 {
     struct elf_phdr p;
 
@@ -120,7 +120,7 @@ int elf_parse(const void *file, uint64_t size, uint64_t user_end, struct elf_ima
 {
     struct elf_header h;
 
-    *out = (struct elf_image){ 0 };
+    *out = (struct elf_image){0};
     *why = "it is shorter than an ELF header";
     if (size >= sizeof(h)) {
         __builtin_memcpy(&h, file, sizeof(h));

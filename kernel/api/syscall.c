@@ -55,8 +55,8 @@ static int64_t (*const syscall_table[SYS_COUNT])(struct thread *t, const struct 
     [SYS_DMACTL_INFO] = sys_dmactl_info,
 };
 
-/* Not for the kernel: to the thread's own handler, as if the instruction had been a call with the registers that SYSCALL
- * leaves. */
+/* Not for the kernel: to the thread's own handler, as if the instruction had been a call with the registers that
+ * SYSCALL leaves. */
 static void syscall_reflect(struct thread *t)
 {
     struct regs *r = &t->ctx.regs;
@@ -75,7 +75,7 @@ void core_syscall(struct context *ctx)
 {
     struct thread *t = container_of(ctx, struct thread, ctx);
     struct regs *r = &ctx->regs;
-    struct sys_args args = { { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
+    struct sys_args args = {{r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}};
     uint64_t nr = r->rax ^ SYS_MAGIC;
 
     core_stat.syscalls++;

@@ -105,7 +105,7 @@ void captable_fill(struct captable *t, cap_t slot, struct object *o, uint32_t ri
     struct cap_slot *s = &t->page[slot / SLOTS_PER_PAGE][slot % SLOTS_PER_PAGE];
 
     assert(s->obj == NULL);
-    *s = (struct cap_slot){ .obj = o, .table = t, .index = slot, .rights = rights };
+    *s = (struct cap_slot){.obj = o, .table = t, .index = slot, .rights = rights};
     list_push_back(&o->slots, &s->node);
     o->caps++;
     o->call_caps += (rights & RIGHT_CALL) != 0;

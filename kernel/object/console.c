@@ -37,7 +37,7 @@ static void console_free(struct object *o)
     quota_free(o->quota, console_of(o), sizeof(struct console));
 }
 
-static const struct object_ops console_ops = { .name = "console", .destroy = console_destroy, .free = console_free };
+static const struct object_ops console_ops = {.name = "console", .destroy = console_destroy, .free = console_free};
 
 struct object *console_create(struct quota *q)
 {

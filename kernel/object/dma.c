@@ -20,7 +20,7 @@ static void dma_free(struct object *o)
     quota_free(o->quota, o, sizeof(struct dma_space));
 }
 
-static const struct object_ops dma_ops = { .name = "dma", .destroy = dma_destroy, .free = dma_free };
+static const struct object_ops dma_ops = {.name = "dma", .destroy = dma_destroy, .free = dma_free};
 
 int64_t sys_dma_create(struct thread *t, const struct sys_args *args)
 {
@@ -59,7 +59,7 @@ static void dmactl_free(struct object *o)
     quota_free(o->quota, o, sizeof(*o));
 }
 
-static const struct object_ops dmactl_ops = { .name = "dmactl", .free = dmactl_free };
+static const struct object_ops dmactl_ops = {.name = "dmactl", .free = dmactl_free};
 
 struct object *dmactl_create(struct quota *q)
 {

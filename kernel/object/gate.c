@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Gates and the synchronous call (kernel/ipc.h).
  *
- * A call in progress is in one of two states: at the gate (caller->gate, in gate->callers), or taken (caller->server and
- * server->caller point to each other; the gate has no part in it any more). Deadlines cover the first. */
+ * A call in progress is in one of two states: at the gate (caller->gate, in gate->callers), or taken (caller->server
+ * and server->caller point to each other; the gate has no part in it any more). Deadlines cover the first. */
 #include <kernel/core.h>
 #include <kernel/log.h>
 #include <kernel/sys.h>
@@ -29,7 +29,7 @@ static int transfer_lookup(const struct thread *from, unsigned n, struct cap_tra
         if (s == NULL) {
             return SK_ECAP;
         }
-        out[i] = (struct cap_transfer){ s->obj, s->rights & from->utcb->send_rights[i] };
+        out[i] = (struct cap_transfer){s->obj, s->rights & from->utcb->send_rights[i]};
     }
     return SK_OK;
 }
@@ -356,7 +356,8 @@ int64_t sys_reply_wait(struct thread *t, const struct sys_args *args)
     return err;
 }
 
-/* --- the object ----------------------------------------------------------------------------------------------------- */
+/* --- the object -----------------------------------------------------------------------------------------------------
+ */
 
 static void gate_uncallable(struct object *o)
 {
@@ -383,8 +384,7 @@ static void gate_free(struct object *o)
 }
 
 static const struct object_ops gate_ops = {
-    .name = "gate", .uncallable = gate_uncallable, .destroy = gate_destroy, .free = gate_free
-};
+    .name = "gate", .uncallable = gate_uncallable, .destroy = gate_destroy, .free = gate_free};
 
 int64_t sys_gate_create(struct thread *t, const struct sys_args *args)
 {

@@ -18,7 +18,7 @@ static void ioport_free(struct object *o)
     quota_free(o->quota, ioport_of(o), sizeof(struct ioport));
 }
 
-static const struct object_ops ioport_ops = { .name = "ioport", .free = ioport_free };
+static const struct object_ops ioport_ops = {.name = "ioport", .free = ioport_free};
 
 static struct object *ioport_setup(struct ioport *p, struct quota *q, uint32_t first, uint32_t count)
 {

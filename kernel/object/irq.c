@@ -117,7 +117,7 @@ static void irqctl_free(struct object *o)
     quota_free(o->quota, o, sizeof(*o));
 }
 
-static const struct object_ops irqctl_ops = { .name = "irqctl", .free = irqctl_free };
+static const struct object_ops irqctl_ops = {.name = "irqctl", .free = irqctl_free};
 
 struct object *irqctl_create(struct quota *q)
 {

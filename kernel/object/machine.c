@@ -11,7 +11,7 @@ static void machine_free(struct object *o)
     quota_free(o->quota, o, sizeof(*o));
 }
 
-static const struct object_ops machine_ops = { .name = "machine", .free = machine_free };
+static const struct object_ops machine_ops = {.name = "machine", .free = machine_free};
 
 struct object *machine_create(struct quota *q)
 {

@@ -36,7 +36,8 @@ void memory_mapping_removed(struct memory *m, struct mapping *map)
 /* Removes the mappings that the kernel can take back. */
 static void memory_unmap(struct memory *m)
 {
-    list_for_each_safe(node, &m->mappings) {
+    list_for_each_safe(node, &m->mappings)
+    {
         struct mapping *map = list_entry(node, struct mapping, mem_node);
 
         if (map->space->pt != NULL) {
@@ -47,7 +48,8 @@ static void memory_unmap(struct memory *m)
 
 static void memory_kill_children(struct memory *m)
 {
-    list_for_each(node, &m->children) {
+    list_for_each(node, &m->children)
+    {
         object_kill(&list_entry(node, struct memory, sibling)->obj);
     }
 }
@@ -71,8 +73,7 @@ static void memory_release(struct object *o)
 }
 
 static const struct object_ops memory_ops = {
-    .name = "memory", .unused = memory_unused, .destroy = memory_destroy, .free = memory_release
-};
+    .name = "memory", .unused = memory_unused, .destroy = memory_destroy, .free = memory_release};
 
 static void memory_setup(struct memory *m, struct quota *q, struct memory *parent, paddr_t base, uint64_t size,
                          uint32_t flags)
@@ -117,7 +118,8 @@ static const struct memory *memory_tree_next(const struct memory *m, const struc
 
 static bool memory_is_pinned(const struct memory *m)
 {
-    list_for_each(node, &m->mappings) {
+    list_for_each(node, &m->mappings)
+    {
         if (list_entry(node, struct mapping, mem_node)->space->pt == NULL) {
             return true;
         }
@@ -143,7 +145,7 @@ static int memory_check_range(const struct memory *m, uint64_t off, uint64_t siz
     if (!range_ok(off, size, m->size)) {
         return SK_ERANGE;
     }
-    if ((m->flags & MEM_DEVICE) != 0 && phys_reserved((paddr_t){ m->base.v + off }, size)) {
+    if ((m->flags & MEM_DEVICE) != 0 && phys_reserved((paddr_t){m->base.v + off}, size)) {
         return SK_EPERM;
     }
     return SK_OK;
@@ -182,7 +184,7 @@ int64_t sys_mem_derive(struct thread *t, const struct sys_args *args)
         return err;
     }
     struct memory *m = c.mem;
-    memory_setup(m, c.quota, parent, (paddr_t){ parent->base.v + off }, size, parent->flags);
+    memory_setup(m, c.quota, parent, (paddr_t){parent->base.v + off}, size, parent->flags);
     return create_commit(&c, &m->obj, (rights & (uint32_t)args->a[4]) | RIGHT_CTRL);
 }
 

@@ -4,8 +4,8 @@
 #include <kernel/memory.h>
 #include <kernel/sys.h>
 
-static struct list object_dying = { &object_dying, &object_dying };
-static struct list object_unreferenced = { &object_unreferenced, &object_unreferenced };
+static struct list object_dying = {&object_dying, &object_dying};
+static struct list object_unreferenced = {&object_unreferenced, &object_unreferenced};
 static uint64_t object_last_id;
 
 void object_init(struct object *o, const struct object_ops *ops, enum obj_type type, struct quota *quota)
@@ -96,7 +96,7 @@ int create_begin(struct create *c, struct thread *t, uint64_t quota_cap, size_t 
     if (err != SK_OK) {
         return err;
     }
-    *c = (struct create){ .thread = t, .quota = quota_of(q), .size = size };
+    *c = (struct create){.thread = t, .quota = quota_of(q), .size = size};
     err = captable_reserve(t->task->caps, 1, &c->slot);
     if (err != SK_OK) {
         return err;

@@ -18,7 +18,7 @@ struct slab {
 #define SLAB_ROOM (PAGE_SIZE - sizeof(struct slab))
 _Static_assert(sizeof(struct slab) == 64, "blocks keep cache-line alignment");
 
-static const uint16_t slab_size[] = { 64, 96, 128, 192, 256, 336, 576, 1008, 2016 };
+static const uint16_t slab_size[] = {64, 96, 128, 192, 256, 336, 576, 1008, 2016};
 _Static_assert(ARRAY_SIZE(slab_size) == QUOTA_CLASSES, "one list per class");
 
 static struct quota quota_top; /* the root */
@@ -98,8 +98,8 @@ void *quota_alloc(struct quota *q, size_t size)
     if (class == QUOTA_CLASSES) {
         return size <= PAGE_SIZE ? quota_page_alloc(q) : NULL;
     }
-    struct slab *s = list_empty(&q->partial[class]) ? slab_create(q, class)
-                                                    : list_first(&q->partial[class], struct slab, node);
+    struct slab *s =
+        list_empty(&q->partial[class]) ? slab_create(q, class) : list_first(&q->partial[class], struct slab, node);
     if (s == NULL) {
         return NULL;
     }
@@ -155,7 +155,7 @@ static void quota_release(struct object *o)
     }
 }
 
-static const struct object_ops quota_ops = { .name = "quota", .destroy = quota_destroy, .free = quota_release };
+static const struct object_ops quota_ops = {.name = "quota", .destroy = quota_destroy, .free = quota_release};
 
 static void quota_setup(struct quota *q, struct quota *parent, uint64_t bytes, uint8_t max_priority)
 {

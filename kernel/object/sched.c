@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The scheduler (kernel/sched.h). The running thread stays in its run queue, in front of its equals, so that a preempted
- * thread continues where it was. Its slice is charged when the processor switches away from it. */
+/* The scheduler (kernel/sched.h). The running thread stays in its run queue, in front of its equals, so that a
+ * preempted thread continues where it was. Its slice is charged when the processor switches away from it. */
 #include <kernel/core.h>
 #include <kernel/log.h>
 #include <kernel/sched.h>
@@ -9,9 +9,9 @@
 
 static struct list sched_queue[PRIORITIES];
 static uint64_t sched_ready[PRIORITIES / 64]; /* bit: the queue is not empty */
-static struct thread *sched_thread;  /* whose context the processor has; NULL: idle */
-static uint64_t sched_since;         /* when it was chosen */
-static uint64_t sched_armed;         /* what the hardware timer is set to */
+static struct thread *sched_thread;           /* whose context the processor has; NULL: idle */
+static uint64_t sched_since;                  /* when it was chosen */
+static uint64_t sched_armed;                  /* what the hardware timer is set to */
 
 void sched_init(void)
 {

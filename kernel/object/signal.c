@@ -51,7 +51,7 @@ static void signal_free(struct object *o)
     quota_free(o->quota, signal_of(o), sizeof(struct signal));
 }
 
-static const struct object_ops signal_ops = { .name = "signal", .destroy = signal_destroy, .free = signal_free };
+static const struct object_ops signal_ops = {.name = "signal", .destroy = signal_destroy, .free = signal_free};
 
 int64_t sys_signal_create(struct thread *t, const struct sys_args *args)
 {

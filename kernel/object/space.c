@@ -68,7 +68,7 @@ int space_map_memory(struct space *s, struct memory *mem, uint64_t off, uint64_t
     if (m == NULL) {
         return SK_ENOMEM;
     }
-    err = s->pt != NULL ? pt_map(s->pt, va, (paddr_t){ mem->base.v + off }, size, attr) : SK_OK;
+    err = s->pt != NULL ? pt_map(s->pt, va, (paddr_t){mem->base.v + off}, size, attr) : SK_OK;
     if (err != SK_OK) {
         quota_free(s->obj.quota, m, sizeof(*m));
         return err;

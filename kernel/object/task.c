@@ -19,7 +19,8 @@ static void task_destroy(struct object *o)
 {
     struct task *task = task_of(o);
 
-    list_for_each(node, &task->threads) {
+    list_for_each(node, &task->threads)
+    {
         object_kill(&list_entry(node, struct thread, task_node)->obj);
     }
     captable_destroy(task->caps);
@@ -35,7 +36,7 @@ static void task_free(struct object *o)
     quota_free(o->quota, task, sizeof(*task));
 }
 
-static const struct object_ops task_ops = { .name = "task", .destroy = task_destroy, .free = task_free };
+static const struct object_ops task_ops = {.name = "task", .destroy = task_destroy, .free = task_free};
 
 /* Page table, capability table, kinfo page. */
 static int task_setup(struct task *task, struct quota *q)

@@ -102,7 +102,7 @@ static void thread_free(struct object *o)
     quota_free(o->quota, thread_of(o), sizeof(struct thread));
 }
 
-static const struct object_ops thread_ops = { .name = "thread", .destroy = thread_destroy, .free = thread_free };
+static const struct object_ops thread_ops = {.name = "thread", .destroy = thread_destroy, .free = thread_free};
 
 static void thread_setup(struct thread *t, struct quota *q, struct task *task, uint8_t priority)
 {
@@ -185,9 +185,26 @@ static void fault_record(const struct thread *t, uint64_t vector, uint64_t error
     const struct regs *r = &t->ctx.regs;
 
     *f = (struct utcb_fault){
-        .vector = vector, .error = error, .address = address, .ip = r->rip, .sp = r->rsp, .flags = r->rflags,
-        .rax = r->rax, .rcx = r->rcx, .rdx = r->rdx, .rbx = r->rbx, .rbp = r->rbp, .rsi = r->rsi, .rdi = r->rdi,
-        .r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13, .r14 = r->r14,
+        .vector = vector,
+        .error = error,
+        .address = address,
+        .ip = r->rip,
+        .sp = r->rsp,
+        .flags = r->rflags,
+        .rax = r->rax,
+        .rcx = r->rcx,
+        .rdx = r->rdx,
+        .rbx = r->rbx,
+        .rbp = r->rbp,
+        .rsi = r->rsi,
+        .rdi = r->rdi,
+        .r8 = r->r8,
+        .r9 = r->r9,
+        .r10 = r->r10,
+        .r11 = r->r11,
+        .r12 = r->r12,
+        .r13 = r->r13,
+        .r14 = r->r14,
         .r15 = r->r15,
     };
 }

@@ -58,7 +58,7 @@ void tree_insert(struct tree *t, struct tree_node *n, uint64_t key)
         parent = *link;
         link = key < parent->key ? &parent->left : &parent->right;
     }
-    *n = (struct tree_node){ .parent = parent, .key = key, .weight = tree_hash(key ^ (uint64_t)n) };
+    *n = (struct tree_node){.parent = parent, .key = key, .weight = tree_hash(key ^ (uint64_t)n)};
     *link = n;
     while (n->parent != NULL && n->weight > n->parent->weight) {
         tree_rotate_up(t, n);

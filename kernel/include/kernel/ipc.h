@@ -10,11 +10,14 @@ struct gate {
     struct thread *thread;  /* bound to; NULL: callers wait */
     struct list bound_node; /* in thread->bound_gates */
     uint64_t label;
-    uint32_t flags;         /* GATE_* */
-    bool unused_pending;    /* the event says "unused" (once) before it brings callers */
-    struct list callers;    /* thread.call_node: not yet taken */
+    uint32_t flags;      /* GATE_* */
+    bool unused_pending; /* the event says "unused" (once) before it brings callers */
+    struct list callers; /* thread.call_node: not yet taken */
 };
-static inline struct gate *gate_of(struct object *o) { return container_of(o, struct gate, obj); }
+static inline struct gate *gate_of(struct object *o)
+{
+    return container_of(o, struct gate, obj);
+}
 
 enum signal_source { SIGNAL_SOFT = 0, SIGNAL_LINE, SIGNAL_MSI };
 
@@ -35,7 +38,10 @@ struct signal {
     uint32_t gsi;
     unsigned vector;
 };
-static inline struct signal *signal_of(struct object *o) { return container_of(o, struct signal, obj); }
+static inline struct signal *signal_of(struct object *o)
+{
+    return container_of(o, struct signal, obj);
+}
 
 /* Never blocks; any context with the BKL. */
 void signal_raise(struct signal *s);

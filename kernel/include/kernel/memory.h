@@ -18,7 +18,7 @@ struct memory {
     struct object obj;
     paddr_t base;
     uint64_t size;
-    uint32_t flags;        /* MEM_DEVICE */
+    uint32_t flags; /* MEM_DEVICE */
     uint32_t mapping_count;
     struct memory *parent; /* NULL: made at boot */
     struct list sibling;   /* in parent->children */
@@ -38,11 +38,11 @@ struct space {
 };
 
 struct mapping {
-    struct tree_node node;  /* in space->mappings, key: address; key and size are valid while space != NULL */
+    struct tree_node node; /* in space->mappings, key: address; key and size are valid while space != NULL */
     uint64_t size;
-    struct space *space;    /* NULL: not mapped */
-    struct memory *mem;     /* NULL: a page of the kernel's own (UTCB, vcpu state, kinfo), embedded in its owner */
-    struct list mem_node;   /* in mem->mappings */
+    struct space *space;  /* NULL: not mapped */
+    struct memory *mem;   /* NULL: a page of the kernel's own (UTCB, vcpu state, kinfo), embedded in its owner */
+    struct list mem_node; /* in mem->mappings */
 };
 
 /* Mappings, and one more if it has children: 0 means that without capabilities it would be gone. */
@@ -50,8 +50,14 @@ static inline uint64_t memory_use_count(const struct memory *m)
 {
     return m->mapping_count + !list_empty(&m->children);
 }
-static inline struct memory *memory_of(struct object *o) { return container_of(o, struct memory, obj); }
-static inline struct space *space_of(struct object *o) { return container_of(o, struct space, obj); }
+static inline struct memory *memory_of(struct object *o)
+{
+    return container_of(o, struct memory, obj);
+}
+static inline struct space *space_of(struct object *o)
+{
+    return container_of(o, struct space, obj);
+}
 
 /* A memory object without parent, for boot. NULL: no quota left. */
 must_check struct memory *memory_create_root(struct quota *q, paddr_t base, uint64_t size, uint32_t flags);
@@ -68,8 +74,8 @@ must_check int space_lookup(struct thread *t, uint64_t cap, struct space **out);
 /* Maps a page that the kernel owns into a space; m is embedded in the owner and unmapped. rights: RIGHT_R, RIGHT_W.
  * SK_ERANGE, SK_EEXIST, SK_EINVAL (not aligned), SK_ENOMEM. */
 must_check int space_map_page(struct space *s, struct mapping *m, uint64_t va, void *page, uint32_t rights);
-/* Maps memory as SYS_MAP does; charges the space's quota. SK_ERANGE, SK_EEXIST, SK_ENOMEM. The caller has checked alignment,
- * the memory's range and the rights. */
+/* Maps memory as SYS_MAP does; charges the space's quota. SK_ERANGE, SK_EEXIST, SK_ENOMEM. The caller has checked
+ * alignment, the memory's range and the rights. */
 must_check int space_map_memory(struct space *s, struct memory *mem, uint64_t off, uint64_t size, uint64_t va,
                                 uint32_t rights);
 /* Undoes either kind; harmless if not mapped. */

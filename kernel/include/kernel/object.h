@@ -7,8 +7,8 @@
  *         when refs is 0.
  *   state ALIVE -> DYING (object_kill: queued) -> DEAD (object_reap: every slot that named it is empty and ops->destroy
  *         has cut all its relations). Users that hold a reference check object_alive() before they act on it.
- * object_kill and object_put only queue: chains of objects of any length die without recursion. core_next() reaps before
- * anything returns to user mode, so user code never sees a half-dead object, and a system call can go on using
+ * object_kill and object_put only queue: chains of objects of any length die without recursion. core_next() reaps
+ * before anything returns to user mode, so user code never sees a half-dead object, and a system call can go on using
  * the objects that it looked up.
  * BKL guards all fields. */
 #pragma once
@@ -42,7 +42,7 @@ struct object {
     struct list quota_node; /* in quota->objects; while queued: in the queue of dying or of unreferenced objects */
     struct list slots;      /* every struct cap_slot that names the object */
     uint32_t caps, call_caps, refs;
-    uint8_t type; /* enum obj_type */
+    uint8_t type;  /* enum obj_type */
     uint8_t state; /* enum object_state */
 };
 
@@ -53,8 +53,14 @@ void object_discard(struct object *o);
 void object_kill(struct object *o);
 /* Destroys what was killed and frees what is unused. Called by core_next(). */
 void object_reap(void);
-static inline bool object_alive(const struct object *o) { return o->state == OBJECT_ALIVE; }
-static inline void object_get(struct object *o) { o->refs++; }
+static inline bool object_alive(const struct object *o)
+{
+    return o->state == OBJECT_ALIVE;
+}
+static inline void object_get(struct object *o)
+{
+    o->refs++;
+}
 void object_put(struct object *o);
 
 /* --- capability tables ---------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Inside the scheduler: time. 256 priorities, round robin within one. The one-shot timer is armed for the earliest of: a
- * timer's deadline; the end of the running thread's slice if another thread of its priority is ready. */
+/* Inside the scheduler: time. 256 priorities, round robin within one. The one-shot timer is armed for the earliest of:
+ * a timer's deadline; the end of the running thread's slice if another thread of its priority is ready. */
 #pragma once
 
 #include <kernel/thread.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The system calls inside the kernel. Each gets the calling thread and its arguments a[0..5], and returns what rax shall be,
- * or SYS_NO_RESULT when the thread is blocked, gone or has new registers. The second result goes to
+/* The system calls inside the kernel. Each gets the calling thread and its arguments a[0..5], and returns what rax
+ * shall be, or SYS_NO_RESULT when the thread is blocked, gone or has new registers. The second result goes to
  * t->ctx.regs.rdx. Contracts: abi/syscall.h. */
 #pragma once
 

@@ -8,8 +8,8 @@
  *   WAITING                    nowhere; `events` is empty
  * A blocked call's result is stored into the context by thread_complete().
  *
- * Events: a gate with callers (or with the "unused" note) and a pending signal stand in the queue `events` of the thread
- * that they are bound to, in the order in which they became pending. BKL guards all fields. */
+ * Events: a gate with callers (or with the "unused" note) and a pending signal stand in the queue `events` of the
+ * thread that they are bound to, in the order in which they became pending. BKL guards all fields. */
 #pragma once
 
 #include <kernel/memory.h>
@@ -42,7 +42,10 @@ struct task {
     struct list threads; /* thread.task_node */
     struct mapping kinfo;
 };
-static inline struct task *task_of(struct object *o) { return container_of(o, struct task, space.obj); }
+static inline struct task *task_of(struct object *o)
+{
+    return container_of(o, struct task, space.obj);
+}
 
 /* --- threads --------------------------------------------------------------------------------------------- */
 
@@ -55,17 +58,17 @@ struct event {
 struct thread {
     struct context ctx; /* first: arch hands it to core_*() */
     struct object obj;
-    struct task *task;     /* NULL when dead */
-    struct utcb *utcb;     /* kernel's view; NULL when dead */
+    struct task *task; /* NULL when dead */
+    struct utcb *utcb; /* kernel's view; NULL when dead */
     enum thread_state state;
     uint8_t priority;
-    struct list run_node;  /* in the run queue, or empty */
-    uint64_t slice_ns;     /* left of its time slice */
+    struct list run_node; /* in the run queue, or empty */
+    uint64_t slice_ns;    /* left of its time slice */
     uint64_t cpu_time_ns;
 
-    struct list events;    /* pending events (struct event) */
+    struct list events; /* pending events (struct event) */
     struct list bound_gates, bound_signals;
-    struct timer timer;    /* of the blocking operation */
+    struct timer timer; /* of the blocking operation */
 
     /* as a caller */
     struct list call_node; /* in gate->callers while not taken */
@@ -75,7 +78,7 @@ struct thread {
     /* as a server */
     struct thread *caller; /* the call last taken and not replied to */
 
-    struct vcpu *vcpu;     /* IN_GUEST: which */
+    struct vcpu *vcpu; /* IN_GUEST: which */
     struct list task_node;
     struct mapping utcb_map;
     uint64_t syscall_handler, fault_handler;
@@ -84,7 +87,10 @@ struct thread {
     char name[8];
     struct utcb_fault fault; /* FAULTED */
 };
-static inline struct thread *thread_of(struct object *o) { return container_of(o, struct thread, obj); }
+static inline struct thread *thread_of(struct object *o)
+{
+    return container_of(o, struct thread, obj);
+}
 static inline bool thread_is_runnable(const struct thread *t)
 {
     return t->state == THREAD_READY || t->state == THREAD_IN_GUEST;
@@ -100,7 +106,10 @@ void thread_fault(struct thread *t, uint64_t vector, uint64_t error, uint64_t ad
 void thread_event_add(struct thread *t, struct event *e);
 /* If the first pending event is a signal, takes it and returns its label. */
 bool thread_take_signal(struct thread *t, uint64_t *label);
-static inline bool thread_has_event(const struct thread *t) { return !list_empty(&t->events); }
+static inline bool thread_has_event(const struct thread *t)
+{
+    return !list_empty(&t->events);
+}
 
 /* --- scheduler -------------------------------------------------------------------------------------------- */
 

@@ -53,13 +53,18 @@ void kpage_stat(uint64_t *total, uint64_t *used)
     *used = fake.pages_used * PAGE_SIZE;
 }
 
-struct pt_format { int unused; };
+struct pt_format {
+    int unused;
+};
 const struct pt_format pt_task_format, pt_npt_format, pt_ept_format;
 
 /* A table's root page is a list of ranges. */
 struct fake_pt {
     unsigned count;
-    struct { uint64_t va, pa, size; uint32_t attr; } range[100];
+    struct {
+        uint64_t va, pa, size;
+        uint32_t attr;
+    } range[100];
 };
 
 int pt_init(struct page_table *pt, const struct pt_format *format)
@@ -126,14 +131,20 @@ paddr_t pt_lookup(const struct page_table *pt, uint64_t va, uint32_t *attr, uint
         if (va >= f->range[i].va && va - f->range[i].va < f->range[i].size) {
             *attr = f->range[i].attr;
             *page_size = PAGE_SIZE;
-            return (paddr_t){ f->range[i].pa + (va - f->range[i].va) };
+            return (paddr_t){f->range[i].pa + (va - f->range[i].va)};
         }
     }
     return PADDR_NONE;
 }
 
-unsigned fpu_state_pages(void) { return 1; }
-void fpu_state_init(struct fpu_state *fpu) { memset(fpu, 0x37, 16); }
+unsigned fpu_state_pages(void)
+{
+    return 1;
+}
+void fpu_state_init(struct fpu_state *fpu)
+{
+    memset(fpu, 0x37, 16);
+}
 void context_init(struct context *ctx, uint64_t ip, uint64_t sp, uint64_t arg)
 {
     memset(&ctx->regs, 0, sizeof(ctx->regs));
@@ -146,10 +157,22 @@ void context_forget(struct context *ctx)
     (void)ctx;
     fake.forgotten++;
 }
-uint64_t clock_now_ns(void) { return fake.now_ns; }
-void timer_arm(uint64_t deadline_ns) { fake.armed_ns = deadline_ns; }
-unsigned irq_line_count(void) { return 24; }
-unsigned irq_vectors_free(void) { return fake.msi == NULL; }
+uint64_t clock_now_ns(void)
+{
+    return fake.now_ns;
+}
+void timer_arm(uint64_t deadline_ns)
+{
+    fake.armed_ns = deadline_ns;
+}
+unsigned irq_line_count(void)
+{
+    return 24;
+}
+unsigned irq_vectors_free(void)
+{
+    return fake.msi == NULL;
+}
 
 int irq_line_attach(uint32_t gsi, uint32_t flags, struct irq_target *t, bool *level)
 {
@@ -164,8 +187,14 @@ int irq_line_attach(uint32_t gsi, uint32_t flags, struct irq_target *t, bool *le
     *level = fake.level = (flags & IRQ_LEVEL) != 0;
     return SK_OK;
 }
-void irq_line_mask(uint32_t gsi) { fake.masked_gsi = gsi; }
-void irq_line_unmask(uint32_t gsi) { fake.unmasked_gsi = gsi; }
+void irq_line_mask(uint32_t gsi)
+{
+    fake.masked_gsi = gsi;
+}
+void irq_line_unmask(uint32_t gsi)
+{
+    fake.unmasked_gsi = gsi;
+}
 void irq_line_detach(uint32_t gsi)
 {
     assert_int_equal(gsi, fake.attached_gsi);
@@ -198,18 +227,36 @@ size_t console_read(char *buf, size_t max)
     memcpy(buf, "ok", 2);
     return 2;
 }
-void console_set_target(struct irq_target *t) { fake.console = t; }
-uint32_t port_in(uint16_t port, unsigned width) { return (uint32_t)port << 8 | width; }
+void console_set_target(struct irq_target *t)
+{
+    fake.console = t;
+}
+uint32_t port_in(uint16_t port, unsigned width)
+{
+    return (uint32_t)port << 8 | width;
+}
 void port_out(uint16_t port, unsigned width, uint32_t value)
 {
     (void)port;
     (void)width;
     fake.console_out[0] = (char)value;
 }
-bool port_reserved(uint16_t port, unsigned count) { return port < 0x400 && port + count > 0x3f8; }
-bool phys_reserved(paddr_t base, uint64_t size) { return base.v < 0x10000000 && base.v + size > 0; }
-uint64_t phys_limit(void) { return 1ull << 40; }
-void machine_reset(void) { fake.resets++; }
+bool port_reserved(uint16_t port, unsigned count)
+{
+    return port < 0x400 && port + count > 0x3f8;
+}
+bool phys_reserved(paddr_t base, uint64_t size)
+{
+    return base.v < 0x10000000 && base.v + size > 0;
+}
+uint64_t phys_limit(void)
+{
+    return 1ull << 40;
+}
+void machine_reset(void)
+{
+    fake.resets++;
+}
 struct kinfo *kinfo_page(void)
 {
     static struct kinfo k __attribute__((aligned(4096)));
@@ -217,10 +264,16 @@ struct kinfo *kinfo_page(void)
     return &k;
 }
 
-/* --- vcpu objects --------------------------------------------------------------------------------------------------- */
+/* --- vcpu objects ---------------------------------------------------------------------------------------------------
+ */
 
-#define NO_SUCH(name) \
-    int64_t sys_##name(struct thread *t, const struct sys_args *args) { (void)t; (void)args; return SK_ENODEV; }
+#define NO_SUCH(name)                                                                                                  \
+    int64_t sys_##name(struct thread *t, const struct sys_args *args)                                                  \
+    {                                                                                                                  \
+        (void)t;                                                                                                       \
+        (void)args;                                                                                                    \
+        return SK_ENODEV;                                                                                              \
+    }
 NO_SUCH(guest_create)
 NO_SUCH(vcpu_create)
 NO_SUCH(vcpu_get)
@@ -249,9 +302,13 @@ void vcpu_thread_event(struct thread *t)
     }
 }
 
-void vcpu_thread_abort(struct thread *t) { t->ctx.vcpu = NULL; }
+void vcpu_thread_abort(struct thread *t)
+{
+    t->ctx.vcpu = NULL;
+}
 
-/* --- helpers ----------------------------------------------------------------------------------------------------------- */
+/* --- helpers
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static struct thread *add_thread(struct quota *q, struct task *task, uint64_t utcb, uint8_t priority)
 {
@@ -369,7 +426,7 @@ cap_t give(struct thread *from, cap_t cap, struct thread *to, uint32_t rights)
 
 cap_t ram(struct world *w, uint64_t base, uint64_t size, uint32_t flags)
 {
-    struct memory *m = memory_create_root(w->root, (paddr_t){ base }, size, flags);
+    struct memory *m = memory_create_root(w->root, (paddr_t){base}, size, flags);
     cap_t slot;
 
     assert_non_null(m);

@@ -4,7 +4,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MUST(x) do { if (!(x)) { __builtin_trap(); } } while (0)
+#define MUST(x)                                                                                                        \
+    do {                                                                                                               \
+        if (!(x)) {                                                                                                    \
+            __builtin_trap();                                                                                          \
+        }                                                                                                              \
+    } while (0)
 #define END 0x7fff00000000ull
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -35,13 +35,13 @@ static int good(void **state)
     (void)state;
     memset(file, 0, sizeof(file));
     memcpy(file, "\177ELF\2\1\1", 7);
-    put(16, 2, 2);         /* e_type */
-    put(18, 62, 2);        /* e_machine */
-    put(20, 1, 4);         /* e_version */
-    put(24, 0x401004, 8);  /* e_entry */
-    put(32, 64, 8);        /* e_phoff */
-    put(54, 56, 2);        /* e_phentsize */
-    put(56, 3, 2);         /* e_phnum */
+    put(16, 2, 2);        /* e_type */
+    put(18, 62, 2);       /* e_machine */
+    put(20, 1, 4);        /* e_version */
+    put(24, 0x401004, 8); /* e_entry */
+    put(32, 64, 8);       /* e_phoff */
+    put(54, 56, 2);       /* e_phentsize */
+    put(56, 3, 2);        /* e_phnum */
     phdr(0, 1, 5, 0x1000, 0x401000, 0x800, 0x800);
     phdr(1, 0x6474e551, 6, 0, 0, 0, 0); /* GNU_STACK is of no concern */
     phdr(2, 1, 6, 0x2010, 0x403010, 0x100, 0x5000);

@@ -68,7 +68,7 @@ static void test_bad_tags(void **state)
 {
     struct world *w = *state;
     struct server s = make_server(w, 128, 1);
-    const uint64_t bad[] = { UTCB_WORDS + 1, TAG(0, 0, UTCB_CAPS + 1), TAG_UNUSED, TAG_SIGNAL, 1ull << 48, UINT64_MAX };
+    const uint64_t bad[] = {UTCB_WORDS + 1, TAG(0, 0, UTCB_CAPS + 1), TAG_UNUSED, TAG_SIGNAL, 1ull << 48, UINT64_MAX};
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(SC3(w->t, SYS_CALL, s.gate, bad[i], DEADLINE_NEVER), SK_EINVAL);
@@ -521,13 +521,30 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_call_reply), TEST(test_call_queued), TEST(test_bad_tags), TEST(test_cap_transfer),
-        TEST(test_cap_transfer_queued_fails), TEST(test_event_order), TEST(test_gate_destroyed), TEST(test_server_dies),
-        TEST(test_caller_dies), TEST(test_stop_and_restart), TEST(test_exit_and_fault), TEST(test_fault_handler),
-        TEST(test_foreign_syscall), TEST(test_notify_unused), TEST(test_signal_timer), TEST(test_many_timers),
-        TEST(test_round_robin), TEST(test_priority), TEST(test_call_respects_priority),
-        TEST(test_guest_run_ends_with_event), TEST(test_task_dies_with_all), TEST(test_self_destruction),
-        TEST(test_self_call_and_rebind), TEST(test_random),
+        TEST(test_call_reply),
+        TEST(test_call_queued),
+        TEST(test_bad_tags),
+        TEST(test_cap_transfer),
+        TEST(test_cap_transfer_queued_fails),
+        TEST(test_event_order),
+        TEST(test_gate_destroyed),
+        TEST(test_server_dies),
+        TEST(test_caller_dies),
+        TEST(test_stop_and_restart),
+        TEST(test_exit_and_fault),
+        TEST(test_fault_handler),
+        TEST(test_foreign_syscall),
+        TEST(test_notify_unused),
+        TEST(test_signal_timer),
+        TEST(test_many_timers),
+        TEST(test_round_robin),
+        TEST(test_priority),
+        TEST(test_call_respects_priority),
+        TEST(test_guest_run_ends_with_event),
+        TEST(test_task_dies_with_all),
+        TEST(test_self_destruction),
+        TEST(test_self_call_and_rebind),
+        TEST(test_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 static void test_tree(void **state)
 {
     static struct tree_node node[1000];
-    struct tree t = { 0 };
+    struct tree t = {0};
     uint64_t x = 1, last = 0;
     unsigned n = 0;
 
@@ -71,27 +71,31 @@ static void test_map_errors(void **state)
     struct world *w = *state;
     cap_t m = ram(w, RAM, MB, 0), weak = (cap_t)SC2(w->t, SYS_CAP_COPY, CAP_TASK, 0);
     uint64_t used = w->root->used;
-    struct { uint64_t space, mem, off, size, va, rights; int64_t err; } bad[] = {
-        { CAP_TASK, m, 0, MB, 0x900001, RIGHT_R, SK_EINVAL },
-        { CAP_TASK, m, 0, MB, 0x900000, 0, SK_EINVAL },
-        { CAP_TASK, m, 0, MB, 0x900000, RIGHT_W, SK_EINVAL },
-        { CAP_TASK, m, 0, MB, 0x900000, RIGHT_R | RIGHT_W | RIGHT_X, SK_EINVAL },
-        { CAP_TASK, m, 0, MB, 0x900000, RIGHT_R | RIGHT_CALL, SK_EINVAL },
-        { CAP_TASK, m, 0, MB, 0x900000, 1ull << 32 | RIGHT_R, SK_EINVAL },
-        { CAP_TASK, m, 0, MB + PAGE_SIZE, 0x900000, RIGHT_R, SK_ERANGE },
-        { CAP_TASK, m, 0, MB, 0, RIGHT_R, SK_ERANGE },
-        { CAP_TASK, m, 0, MB, USER_END - PAGE_SIZE, RIGHT_R, SK_ERANGE },
-        { CAP_TASK, m, 0, MB, 0ull - PAGE_SIZE, RIGHT_R, SK_ERANGE },
-        { CAP_TASK, m, 0, PAGE_SIZE, KINFO_VA, RIGHT_R, SK_EEXIST },
-        { CAP_TASK, m, 0, MB, 0x1000000 - PAGE_SIZE, RIGHT_R, SK_EEXIST },
-        { CAP_QUOTA, m, 0, MB, 0x900000, RIGHT_R, SK_ETYPE },
-        { weak, m, 0, MB, 0x900000, RIGHT_R, SK_ERIGHTS },
-        { CAP_TASK, CAP_TASK, 0, MB, 0x900000, RIGHT_R, SK_ETYPE },
+    struct {
+        uint64_t space, mem, off, size, va, rights;
+        int64_t err;
+    } bad[] = {
+        {CAP_TASK, m, 0, MB, 0x900001, RIGHT_R, SK_EINVAL},
+        {CAP_TASK, m, 0, MB, 0x900000, 0, SK_EINVAL},
+        {CAP_TASK, m, 0, MB, 0x900000, RIGHT_W, SK_EINVAL},
+        {CAP_TASK, m, 0, MB, 0x900000, RIGHT_R | RIGHT_W | RIGHT_X, SK_EINVAL},
+        {CAP_TASK, m, 0, MB, 0x900000, RIGHT_R | RIGHT_CALL, SK_EINVAL},
+        {CAP_TASK, m, 0, MB, 0x900000, 1ull << 32 | RIGHT_R, SK_EINVAL},
+        {CAP_TASK, m, 0, MB + PAGE_SIZE, 0x900000, RIGHT_R, SK_ERANGE},
+        {CAP_TASK, m, 0, MB, 0, RIGHT_R, SK_ERANGE},
+        {CAP_TASK, m, 0, MB, USER_END - PAGE_SIZE, RIGHT_R, SK_ERANGE},
+        {CAP_TASK, m, 0, MB, 0ull - PAGE_SIZE, RIGHT_R, SK_ERANGE},
+        {CAP_TASK, m, 0, PAGE_SIZE, KINFO_VA, RIGHT_R, SK_EEXIST},
+        {CAP_TASK, m, 0, MB, 0x1000000 - PAGE_SIZE, RIGHT_R, SK_EEXIST},
+        {CAP_QUOTA, m, 0, MB, 0x900000, RIGHT_R, SK_ETYPE},
+        {weak, m, 0, MB, 0x900000, RIGHT_R, SK_ERIGHTS},
+        {CAP_TASK, CAP_TASK, 0, MB, 0x900000, RIGHT_R, SK_ETYPE},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        assert_int_equal(SC6(w->t, SYS_MAP, bad[i].space, bad[i].mem, bad[i].off, bad[i].size, bad[i].va,
-                             bad[i].rights), bad[i].err);
+        assert_int_equal(
+            SC6(w->t, SYS_MAP, bad[i].space, bad[i].mem, bad[i].off, bad[i].size, bad[i].va, bad[i].rights),
+            bad[i].err);
     }
     fake.pt_fail_after = 0;
     assert_int_equal(SC6(w->t, SYS_MAP, CAP_TASK, m, 0, MB, 0x900000, RIGHT_R), SK_ENOMEM);
@@ -334,9 +338,19 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree), TEST(test_derive), TEST(test_device_memory), TEST(test_map_errors),
-        TEST(test_map_unmap), TEST(test_many_mappings), TEST(test_revoke), TEST(test_memory_outlives_its_capabilities),
-        TEST(test_deep_derivation_dies), TEST(test_dma), TEST(test_ports), TEST(test_irq), TEST(test_console_machine),
+        cmocka_unit_test(test_tree),
+        TEST(test_derive),
+        TEST(test_device_memory),
+        TEST(test_map_errors),
+        TEST(test_map_unmap),
+        TEST(test_many_mappings),
+        TEST(test_revoke),
+        TEST(test_memory_outlives_its_capabilities),
+        TEST(test_deep_derivation_dies),
+        TEST(test_dma),
+        TEST(test_ports),
+        TEST(test_irq),
+        TEST(test_console_machine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

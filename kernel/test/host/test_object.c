@@ -172,9 +172,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_slots_lowest_first), TEST(test_lookup_errors), TEST(test_table_full), TEST(test_grant),
-        TEST(test_quota_exhaustion_changes_nothing), TEST(test_quota_every_limit), TEST(test_quota_nesting),
-        TEST(test_long_chain_dies), TEST(test_root_quota_dies),
+        TEST(test_slots_lowest_first),
+        TEST(test_lookup_errors),
+        TEST(test_table_full),
+        TEST(test_grant),
+        TEST(test_quota_exhaustion_changes_nothing),
+        TEST(test_quota_every_limit),
+        TEST(test_quota_nesting),
+        TEST(test_long_chain_dies),
+        TEST(test_root_quota_dies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

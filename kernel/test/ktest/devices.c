@@ -3,7 +3,7 @@
 #include "ktest.h"
 
 #define RTC_INDEX 0x70
-#define RTC_DATA  0x71
+#define RTC_DATA 0x71
 
 static void ports(void)
 {

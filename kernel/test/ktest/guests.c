@@ -3,19 +3,19 @@
 #include "ktest.h"
 
 #define STATE_VA 0x50000000ull
-#define CODE_VA  0x51000000ull
+#define CODE_VA 0x51000000ull
 
 static volatile struct vcpu_state *const state = (volatile struct vcpu_state *)STATE_VA;
 
 /* Real mode at 0: OUT 0x80; OUT 0xc000 (a doorbell); HLT; then a loop. */
 static const uint8_t guest_code[] = {
-    0xb0, 0x5a,             /* mov al, 0x5a */
-    0xe6, 0x80,             /* out 0x80, al */
-    0xba, 0x00, 0xc0,       /* mov dx, 0xc000 */
-    0xb8, 0x03, 0x00,       /* mov ax, 3 */
-    0xef,                   /* out dx, ax */
-    0xf4,                   /* hlt */
-    0xeb, 0xfe,             /* jmp $ */
+    0xb0, 0x5a,       /* mov al, 0x5a */
+    0xe6, 0x80,       /* out 0x80, al */
+    0xba, 0x00, 0xc0, /* mov dx, 0xc000 */
+    0xb8, 0x03, 0x00, /* mov ax, 3 */
+    0xef,             /* out dx, ax */
+    0xf4,             /* hlt */
+    0xeb, 0xfe,       /* jmp $ */
 };
 
 static void vcpu_setup(uint64_t rip)
@@ -28,7 +28,8 @@ static void vcpu_setup(uint64_t rip)
 
 static void guest_run(void)
 {
-    cap_t guest = (cap_t)sys_guest_create(CAP_QUOTA), page = CAP(sys_mem_derive(CAP_QUOTA, ram, 0, PAGE_SIZE, RIGHT_ALL));
+    cap_t guest = (cap_t)sys_guest_create(CAP_QUOTA),
+          page = CAP(sys_mem_derive(CAP_QUOTA, ram, 0, PAGE_SIZE, RIGHT_ALL));
 
     if (sys_kinfo()->vm_kind == VM_NONE) {
         CHECK_EQ(guest, (cap_t)SK_ENODEV);

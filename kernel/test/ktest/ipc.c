@@ -268,15 +268,15 @@ static void gate_unused(void)
 extern const char child_begin[], child_end[];
 __asm__(".pushsection .rodata\n"
         "child_begin:\n"
-        "  mov $0x600000, %ebx\n"        /* the UTCB */
+        "  mov $0x600000, %ebx\n" /* the UTCB */
         "  movq $41, (%rbx)\n"
-        "  mov $0x534b0000, %eax\n"      /* SYS_CALL */
+        "  mov $0x534b0000, %eax\n" /* SYS_CALL */
         "  mov $20, %edi\n"
-        "  mov $0x10001, %esi\n"         /* label 1, one word */
+        "  mov $0x10001, %esi\n" /* label 1, one word */
         "  mov $-1, %rdx\n"
         "  syscall\n"
         "  mov (%rbx), %rdi\n"
-        "  mov $0x534b0018, %eax\n"      /* SYS_THREAD_EXIT */
+        "  mov $0x534b0018, %eax\n" /* SYS_THREAD_EXIT */
         "  syscall\n"
         "child_end:\n"
         ".popsection\n");

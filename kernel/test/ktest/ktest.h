@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The kernel's own test: a root task without a C library that uses every object and provokes every error. It is
- * booted as the first module; prints "ok N - name" or "not ok N - name" per test, at the end "ktest: N passed, M failed",
- * and resets the machine. */
+ * booted as the first module; prints "ok N - name" or "not ok N - name" per test, at the end "ktest: N passed, M
+ * failed", and resets the machine. */
 #pragma once
 
 #include <abi/kinfo.h>
@@ -14,8 +14,8 @@
 #define MS 1000000ull
 
 extern const struct boot_info *boot;
-extern cap_t ram;           /* a free megabyte and more, 2 MiB aligned */
-extern struct utcb *utcb;   /* the main thread's */
+extern cap_t ram;         /* a free megabyte and more, 2 MiB aligned */
+extern struct utcb *utcb; /* the main thread's */
 
 static inline void ignore(int64_t result)
 {
@@ -35,8 +35,8 @@ struct worker {
     void (*fn)(struct worker *);
     struct utcb *utcb;
     cap_t thread;
-    cap_t cap[4];                 /* for the test */
-    volatile uint64_t value[4];   /* for the test */
+    cap_t cap[4];               /* for the test */
+    volatile uint64_t value[4]; /* for the test */
 };
 /* Starts it. It ends by itself when fn returns, with exit code 0. */
 struct worker *worker_start(void (*fn)(struct worker *), unsigned priority, cap_t cap0, cap_t cap1);
@@ -49,7 +49,8 @@ void workers_end(void);
 int64_t thread_settle(cap_t thread);
 const struct thread_info *thread_info(cap_t thread);
 void spin_ms(uint64_t ms);
-/* A task that can run position-independent code: code [from, to) is at CHILD_CODE; its quota is CAP_QUOTA. Thread stopped. */
+/* A task that can run position-independent code: code [from, to) is at CHILD_CODE; its quota is CAP_QUOTA. Thread
+ * stopped. */
 #define CHILD_CODE 0x400000ull
 #define CHILD_UTCB 0x600000ull
 cap_t child_create(cap_t quota, const char *from, const char *to, cap_t *thread);

@@ -118,7 +118,7 @@ struct worker *worker_create(void (*fn)(struct worker *), unsigned priority, cap
     struct worker *w = &workers[worker_count];
     uint64_t va = 0x10000000ull + worker_count++ * 0x2000;
 
-    *w = (struct worker){ .fn = fn, .utcb = (struct utcb *)va, .cap = { cap0, cap1 } };
+    *w = (struct worker){.fn = fn, .utcb = (struct utcb *)va, .cap = {cap0, cap1}};
     w->thread = CAP(sys_thread_create(CAP_QUOTA, CAP_TASK, va, priority));
     return w;
 }

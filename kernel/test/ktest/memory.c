@@ -47,7 +47,8 @@ static void map_large_and_small(void)
         large[off / 8] = off ^ 0x5555;
     }
     for (unsigned i = 0; i < 64; i++) {
-        CHECK_EQ(sys_map(CAP_TASK, ram, i * 16 * PAGE_SIZE, PAGE_SIZE, (uint64_t)small + i * PAGE_SIZE, RIGHT_R).value, SK_OK);
+        CHECK_EQ(sys_map(CAP_TASK, ram, i * 16 * PAGE_SIZE, PAGE_SIZE, (uint64_t)small + i * PAGE_SIZE, RIGHT_R).value,
+                 SK_OK);
         CHECK_EQ(small[i * 512], i * 16 * PAGE_SIZE ^ 0x5555);
     }
     CHECK_EQ(sys_unmap(CAP_TASK, VA, LARGE), SK_EINVAL);

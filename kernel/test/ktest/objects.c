@@ -34,7 +34,8 @@ static void garbage_arguments(void)
             continue;
         }
         CHECK((int64_t)sys_invoke(nr, 7777, 8888, UINT64_MAX, 9999, 1, 2).value < 0);
-        CHECK((int64_t)sys_invoke(nr, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX).value < 0);
+        CHECK((int64_t)sys_invoke(nr, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX).value <
+              0);
     }
     CHECK_EQ(sys_invoke(SYS_COUNT, 0, 0, 0, 0, 0, 0).value, SK_ENOSYS);
     CHECK_EQ(sys_invoke(0xffff, 0, 0, 0, 0, 0, 0).value, SK_ENOSYS);

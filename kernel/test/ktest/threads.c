@@ -152,23 +152,71 @@ static void fpu_initial(void)
 
 /* --- faults ------------------------------------------------------------------------------------------------------- */
 
-static void do_div(struct worker *w) { __asm__ volatile("div %0" : : "r"(0), "a"(1), "d"(0)); (void)w; }
-static void do_ud(struct worker *w) { __asm__ volatile("ud2"); (void)w; }
-static void do_hlt(struct worker *w) { __asm__ volatile("hlt"); (void)w; }
-static void do_cli(struct worker *w) { __asm__ volatile("cli"); (void)w; }
-static void do_in(struct worker *w) { __asm__ volatile("in $0x80, %%al" : : : "rax"); (void)w; }
-static void do_int3(struct worker *w) { __asm__ volatile("int3"); (void)w; }
-static void do_int80(struct worker *w) { __asm__ volatile("int $0x80"); (void)w; }
-static void do_int2(struct worker *w) { __asm__ volatile("int $2"); (void)w; }
-static void do_cr(struct worker *w) { __asm__ volatile("mov %%cr3, %%rax" : : : "rax"); (void)w; }
-static void do_rdmsr(struct worker *w) { __asm__ volatile("rdmsr" : : "c"(0x10) : "rax", "rdx"); (void)w; }
-static void do_noncanonical(struct worker *w) { *(volatile char *)0x800000000000 = 1; (void)w; }
+static void do_div(struct worker *w)
+{
+    __asm__ volatile("div %0" : : "r"(0), "a"(1), "d"(0));
+    (void)w;
+}
+static void do_ud(struct worker *w)
+{
+    __asm__ volatile("ud2");
+    (void)w;
+}
+static void do_hlt(struct worker *w)
+{
+    __asm__ volatile("hlt");
+    (void)w;
+}
+static void do_cli(struct worker *w)
+{
+    __asm__ volatile("cli");
+    (void)w;
+}
+static void do_in(struct worker *w)
+{
+    __asm__ volatile("in $0x80, %%al" : : : "rax");
+    (void)w;
+}
+static void do_int3(struct worker *w)
+{
+    __asm__ volatile("int3");
+    (void)w;
+}
+static void do_int80(struct worker *w)
+{
+    __asm__ volatile("int $0x80");
+    (void)w;
+}
+static void do_int2(struct worker *w)
+{
+    __asm__ volatile("int $2");
+    (void)w;
+}
+static void do_cr(struct worker *w)
+{
+    __asm__ volatile("mov %%cr3, %%rax" : : : "rax");
+    (void)w;
+}
+static void do_rdmsr(struct worker *w)
+{
+    __asm__ volatile("rdmsr" : : "c"(0x10) : "rax", "rdx");
+    (void)w;
+}
+static void do_noncanonical(struct worker *w)
+{
+    *(volatile char *)0x800000000000 = 1;
+    (void)w;
+}
 static void do_trap_flag(struct worker *w)
 {
     __asm__ volatile("pushf; orl $0x100, (%%rsp); popf; nop; nop" : : : "memory", "cc");
     (void)w;
 }
-static void do_sysenter(struct worker *w) { __asm__ volatile("sysenter"); (void)w; }
+static void do_sysenter(struct worker *w)
+{
+    __asm__ volatile("sysenter");
+    (void)w;
+}
 static void do_iopl_popf(struct worker *w)
 {
     uint64_t flags;
@@ -187,10 +235,13 @@ static void do_nt_syscall(struct worker *w)
 
 static void exceptions(void)
 {
-    static const struct { void (*fn)(struct worker *); uint8_t vector; } cases[] = {
-        { do_div, 0 }, { do_trap_flag, 1 }, { do_int3, 3 }, { do_ud, 6 }, { do_hlt, 13 }, { do_cli, 13 }, { do_in, 13 },
-        { do_int80, 13 }, { do_int2, 13 }, { do_cr, 13 }, { do_rdmsr, 13 }, { do_noncanonical, 13 },
-        { do_iopl_popf, 13 }, { do_nt_syscall, 6 },
+    static const struct {
+        void (*fn)(struct worker *);
+        uint8_t vector;
+    } cases[] = {
+        {do_div, 0},    {do_trap_flag, 1},     {do_int3, 3},       {do_ud, 6},         {do_hlt, 13},
+        {do_cli, 13},   {do_in, 13},           {do_int80, 13},     {do_int2, 13},      {do_cr, 13},
+        {do_rdmsr, 13}, {do_noncanonical, 13}, {do_iopl_popf, 13}, {do_nt_syscall, 6},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
