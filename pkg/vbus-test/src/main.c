@@ -250,6 +250,40 @@ static void test_dma(void)
     check(STATUS(VBUS_RESET, CAP_NULL, 0) == SK_ENODEV, "reset of a device that has none", 0);
 }
 
+static uint64_t random_word(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    /* mostly small numbers, which get further than large ones */
+    return (*seed & 0x700) != 0 ? *seed >> 32 & 7 : *seed;
+}
+
+/* Requests of random length with random words: io must answer each, and serve on as before. */
+static void test_garbage(void)
+{
+    struct server_source signal;
+    uint64_t seed = 0x9e3779b97f4a7c15, words[8];
+    unsigned refused = 0;
+    int64_t err = server_signal(&signal, CAP_NULL, intx_event, NULL);
+
+    check(err == SK_OK, "a signal", err);
+    intx_signal = signal.cap;
+    for (unsigned i = 0; i < 5000; i++) {
+        unsigned op = PROTO_VBUS + (unsigned)(random_word(&seed) % 12), n = (unsigned)(random_word(&seed) % 8);
+        for (unsigned k = 0; k < n; k++) {
+            words[k] = random_word(&seed);
+        }
+        refused += status(op, n, words, random_word(&seed) % 4 == 0 ? signal.cap : CAP_NULL) < 0;
+    }
+    check(refused > 1000, "garbage is refused", refused);
+    server_remove(&signal);
+    err = STATUS(VBUS_MSI_UNBIND, CAP_NULL, 0, 0);
+    check(err == SK_OK || err == SK_ENOENT, "MSI unbind after garbage", err);
+    check(STATUS(VBUS_CFG_WRITE, CAP_NULL, 0, 4, 2, 2) == SK_OK, "Command write after garbage", 0);
+    check(edu_read(0) == EDU_ID, "the device after garbage", edu_read(0));
+}
+
 int main(void)
 {
     vbus = sk_env_get("vbus");
@@ -263,6 +297,7 @@ int main(void)
         test_msi();
         test_intx();
         test_dma();
+        test_garbage();
     }
     printf("vbus-test: %u checks, %u failed\n", checks, failed);
     return failed != 0;
