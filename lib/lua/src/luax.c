@@ -97,8 +97,15 @@ bool luax_run_chunk(lua_State *l, const char *name, const char *text, size_t len
 
 bool luax_run_file(lua_State *l, const char *path, struct luax_error *err)
 {
-    if (luaL_loadfilex(l, path, "t") != LUA_OK) {
+    int result = luaL_loadfilex(l, path, "t");
+
+    if (result != LUA_OK) {
         take_error(l, err);
+        if (result == LUA_ERRFILE && strncmp(path, "rom/", 4) == 0) {
+            size_t used = strlen(err->line);
+            snprintf(err->line + used, sizeof err->line - used, " (is 'module %s' in the entry of modules.list?)",
+                     path + 4);
+        }
         return false;
     }
     return luax_call(l, 0, 0, err);

@@ -176,8 +176,8 @@ static void read_acpi(struct hw *hw)
     int64_t err = rsdp != 0 ? acpi_read(&memory, rsdp, &hw->acpi) : SK_ENOENT;
 
     if (err < 0) {
-        io_log(IO_WARN, "acpi: no tables (RSDP at 0x%llx): %s; config space only by I/O ports",
-               (unsigned long long)rsdp, sk_strerror(err));
+        io_log(IO_WARN, "acpi: no usable tables (RSDP at 0x%llx, capability 'sigma0' %s): %s; only I/O ports are left",
+               (unsigned long long)rsdp, hw->sigma0 == CAP_NULL ? "missing" : "present", sk_strerror(err));
         return;
     }
     io_log(IO_INFO, "acpi: %u config space window(s), %u interrupt override(s)%s", hw->acpi.ecam_count,

@@ -185,6 +185,18 @@ static void test_script_errors(void **state)
     bad("error({})", "table:");
 }
 
+static void test_missing_script(void **state)
+{
+    lua_State *l = start();
+
+    (void)state;
+    assert_false(luax_run_file(l, "rom/no.ned", &err));
+    assert_string_equal(err.line,
+                        "cannot open rom/no.ned: No such file or directory (is 'module no.ned' in the entry of "
+                        "modules.list?)");
+    lua_close(l);
+}
+
 static void test_start_errors(void **state)
 {
     (void)state;
@@ -260,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_vm_keys),
         cmocka_unit_test(test_script_errors),
         cmocka_unit_test(test_start_errors),
+        cmocka_unit_test(test_missing_script),
         cmocka_unit_test(test_vm_errors),
         cmocka_unit_test(test_missing_program),
         cmocka_unit_test(test_no_memory),
