@@ -52,7 +52,8 @@ enum sys_nr {
     SYS_CAP_INFO,    /* a0 any cap. rax = enum obj_type | rights << 8; rdx = object id (unique, never
                         reused); UTCB mr[0] = number of capabilities to the object, mr[1] = number of
                         mappings or other uses (memory: and one more if anything was derived from it). */
-    SYS_OBJ_DESTROY, /* a0 cap(any:CTRL). Destroys the object now; every capability to it is void. */
+    SYS_OBJ_DESTROY, /* a0 cap(any:CTRL). Destroys the object now; every capability to it is void. SK_EBUSY
+                        (memory, as SYS_MEM_REVOKE), SK_EPERM (made at boot, as boot_info names it). */
 
     /* --- quota --- */
     SYS_QUOTA_CREATE, /* a0 cap(QUOTA:CTRL) parent, a1 bytes, a2 highest thread priority. The bytes

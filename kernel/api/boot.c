@@ -61,6 +61,7 @@ static cap_t boot_grant(struct boot *b, struct object *o, uint32_t rights)
     if (captable_reserve(b->task->caps, 1, &slot) != SK_OK) {
         panic("boot: no room in the root task's capability table");
     }
+    o->permanent = true;
     captable_fill(b->task->caps, slot, o, rights);
     return slot;
 }

@@ -165,6 +165,9 @@ int64_t sys_obj_destroy(struct thread *t, const struct sys_args *args)
     struct object *o;
     int err = cap_lookup(t, args->a[0], OBJ_NONE, RIGHT_CTRL, &o);
 
+    if (err == SK_OK && o->permanent) {
+        err = SK_EPERM;
+    }
     if (err == SK_OK && o->type == OBJ_MEMORY) {
         err = memory_check_revocable(memory_of(o));
     }

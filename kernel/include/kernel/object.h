@@ -42,8 +42,9 @@ struct object {
     struct list quota_node; /* in quota->objects; while queued: in the queue of dying or of unreferenced objects */
     struct list slots;      /* every struct cap_slot that names the object */
     uint32_t caps, call_caps, refs;
-    uint8_t type;  /* enum obj_type */
-    uint8_t state; /* enum object_state */
+    uint8_t type;   /* enum obj_type */
+    uint8_t state;  /* enum object_state */
+    bool permanent; /* made at boot for everybody: SYS_OBJ_DESTROY is refused */
 };
 
 /* Initialises a zeroed object with refs = 1 and enters it in quota's list; it keeps a reference to quota. */

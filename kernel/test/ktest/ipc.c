@@ -64,6 +64,25 @@ static void call_and_reply(void)
     CHECK_EQ(sys_obj_destroy(gate), SK_OK);
 }
 
+/* Not a check: what a call costs. With QEMU's -icount shift=0 a nanosecond is an instruction. */
+static void call_cost(void)
+{
+    struct worker *w = worker_start(server, 128, 0, 0);
+    cap_t gate = gate_for(w, 0);
+    uint64_t start = sys_now_ns();
+
+    for (unsigned i = 0; i < 1000; i++) {
+        ignore(sys_call(gate, TAG(0, 2, 0), DEADLINE_NEVER));
+    }
+    print_figure("call and reply, ns", (sys_now_ns() - start) / 1000);
+    start = sys_now_ns();
+    for (unsigned i = 0; i < 1000; i++) {
+        ignore(sys_reply(TAG_SIGNAL));
+    }
+    print_figure("shortest kernel call, ns", (sys_now_ns() - start) / 1000);
+    CHECK_EQ(sys_obj_destroy(gate), SK_OK);
+}
+
 static void whole_message(void)
 {
     struct worker *w = worker_start(server, 128, 0, 0);
@@ -314,6 +333,7 @@ static void call_between_tasks(void)
 void test_ipc(void)
 {
     run("call and reply, 1000 times", call_and_reply);
+    run("cost of a call", call_cost);
     run("call: message of full size", whole_message);
     run("call: capabilities", capability_transfer);
     run("call and wait: deadlines", call_deadlines);

@@ -22,6 +22,8 @@ static inline void ignore(int64_t result)
     (void)result;
 }
 void print(const char *s);
+/* "# name: value" */
+void print_figure(const char *name, uint64_t value);
 /* Compares and counts; says where and what if they differ. */
 void check_eq(const char *file, int line, const char *text, uint64_t got, uint64_t want);
 #define CHECK_EQ(got, want) check_eq(__FILE__, __LINE__, #got, (uint64_t)(got), (uint64_t)(want))

@@ -78,6 +78,15 @@ static void print_number(uint64_t v)
     }
 }
 
+void print_figure(const char *name, uint64_t value)
+{
+    print("# ");
+    print(name);
+    print(": ");
+    print_number(value);
+    print("\n");
+}
+
 void check_eq(const char *file, int line, const char *text, uint64_t got, uint64_t want)
 {
     if (got == want) {

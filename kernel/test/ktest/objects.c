@@ -55,6 +55,8 @@ static void capabilities(void)
     CHECK_EQ(sys_signal_raise(CAP_NULL), SK_ECAP);
     CHECK_EQ(sys_cap_copy(s, 1 << 10), SK_EINVAL);
     CHECK_EQ(sys_obj_destroy(weak), SK_ERIGHTS);
+    CHECK_EQ(sys_obj_destroy(boot->irqctl), SK_EPERM);
+    CHECK_EQ(sys_obj_destroy(boot->device_memory), SK_EPERM);
     CHECK_EQ(sys_cap_drop(weak), SK_OK);
     CHECK_EQ(sys_cap_drop(weak), SK_ECAP);
     weak = CAP(sys_cap_copy(s, RIGHT_CALL));
@@ -147,6 +149,76 @@ static void chain_of_tasks(void)
     CHECK(sys_quota_info(CAP_QUOTA).extra <= used);
 }
 
+/* Another task: calls the kernel with numbers from a generator, for ever. rdi: seed. */
+extern const char random_begin[], random_end[];
+__asm__(".pushsection .rodata\n"
+        "random_begin:\n"
+        "  mov %rdi, %r15\n"
+        "  movabs $6364136223846793005, %r14\n"
+        "  movabs $1442695040888963407, %r13\n"
+        "1: imul %r14, %r15\n"
+        "  add %r13, %r15\n"
+        "  mov %r15, %rax\n"
+        "  shr $33, %rax\n"
+        "  xor %edx, %edx\n"
+        "  mov $49, %ecx\n" /* SYS_COUNT */
+        "  div %ecx\n"
+        "  cmp $24, %edx\n" /* SYS_THREAD_EXIT */
+        "  je 1b\n"
+        "  lea 0x534b0000(%rdx), %eax\n"
+        "  .macro field shift, reg\n"
+        "  mov %r15, \\reg\n"
+        "  shr $\\shift, \\reg\n"
+        "  and $31, \\reg\n"
+        "  .endm\n"
+        "  field 20, %rdi\n"
+        "  field 25, %rsi\n"
+        "  field 30, %rdx\n"
+        "  field 39, %r10\n"
+        "  field 44, %r8\n"
+        "  field 49, %r9\n"
+        "  bt $60, %r15\n"
+        "  jnc 2f\n"
+        "  shl $12, %rdx\n" /* offsets, sizes, addresses */
+        "  shl $12, %r10\n"
+        "  shl $12, %r8\n"
+        "  bt $61, %r15\n"
+        "  jnc 2f\n"
+        "  mov $3, %edi\n" /* the quota */
+        "2: syscall\n"
+        "  jmp 1b\n"
+        "random_end:\n"
+        ".popsection\n");
+_Static_assert(SYS_COUNT == 49 && SYS_THREAD_EXIT == 24, "numbers in the child's code");
+
+static void random_calls(void)
+{
+    const struct machine_stat *stat = (const struct machine_stat *)utcb->mr;
+
+    CHECK_EQ(sys_machine_stat(boot->machine), SK_OK);
+    uint64_t before = stat->syscalls;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        cap_t quota = CAP(sys_quota_create(CAP_QUOTA, 96 * PAGE_SIZE, 120));
+        cap_t m = CAP(sys_mem_derive(quota, ram, 0, 32 * PAGE_SIZE, RIGHT_ALL));
+        cap_t thread, task = child_create(quota, random_begin, random_end, &thread);
+
+        CHECK_EQ(sys_task_grant(task, task, RIGHT_ALL, CAP_TASK), CAP_TASK);
+        CHECK_EQ(sys_task_grant(task, thread, RIGHT_ALL, CAP_THREAD), CAP_THREAD);
+        CHECK_EQ(sys_task_grant(task, m, RIGHT_ALL, 4), 4);
+        CHECK_EQ(sys_task_grant(task, boot->irqctl, RIGHT_ALL, 5), 5);
+        CHECK_EQ(sys_task_grant(task, boot->dmactl, RIGHT_ALL, 6), 6);
+        for (uint64_t i = 0; i < 10; i++) {
+            ignore(sys_thread_start(thread, CHILD_CODE, 0, seed << 8 | i)); /* it may have destroyed itself */
+            CHECK_EQ(sys_wait(sys_now_ns() + MS / 2).value, SK_ETIMEDOUT);
+        }
+        ignore(sys_obj_destroy(quota));
+        CHECK_EQ(sys_cap_info(task).value, SK_ECAP);
+    }
+    CHECK_EQ(sys_machine_stat(boot->machine), SK_OK);
+    print_figure("random kernel calls", stat->syscalls - before);
+    CHECK_EQ(sys_mem_revoke(ram), SK_OK);
+}
+
 void test_objects(void)
 {
     run("boot information", boot_information);
@@ -156,4 +228,5 @@ void test_objects(void)
     run("quota: limits, exhaustion, destruction", quota_limits);
     run("kernel memory exhausted and recovered", pool_exhausted);
     run("a chain of 200 tasks dies", chain_of_tasks);
+    run("random calls of 40 tasks", random_calls);
 }
