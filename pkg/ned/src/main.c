@@ -2,8 +2,8 @@
 /* ned, the init process: runs the Lua scripts of its command line, which start the scenario's programs, and then stays
  * for the scripts' exit handlers.
  *
- * Capabilities that scripts still hold are dropped when the last handler has run (the Lua state is closed), so that
- * servers learn that a client is gone even if the script had kept its channel. */
+ * Capabilities that scripts hold are dropped as soon as no handler can reach them, and all when the last handler has run
+ * (the Lua state is closed), so that servers learn that a client is gone even if the script had kept its channel. */
 #include "ned.h"
 
 #include <getopt.h>
@@ -65,6 +65,8 @@ int main(int argc, char **argv)
     fflush(stdout);
     os_started();
     while (ned_watch_pending() > 0) {
+        /* Capabilities that no handler can reach are given up now, not when Lua needs memory. */
+        lua_gc(l, LUA_GCCOLLECT);
         os_event();
         fflush(stdout);
     }
