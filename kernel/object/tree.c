@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Treap: kernel/tree.h. The weights come from a hash of key and address, so no order of insertion degrades it.
+// Treap: kernel/tree.h. Weights depend on all insertions in the system, so no program can choose keys that degrade it.
 #include <kernel/tree.h>
+
+static uint64_t tree_state; /* the last weight given */
 
 static uint64_t tree_hash(uint64_t v)
 {
@@ -58,7 +60,8 @@ void tree_insert(struct tree *t, struct tree_node *n, uint64_t key)
         parent = *link;
         link = key < parent->key ? &parent->left : &parent->right;
     }
-    *n = (struct tree_node){.parent = parent, .key = key, .weight = tree_hash(key ^ (uint64_t)n)};
+    tree_state = tree_hash(tree_state + key + (uint64_t)n);
+    *n = (struct tree_node){.parent = parent, .key = key, .weight = tree_state};
     *link = n;
     while (n->parent != NULL && n->weight > n->parent->weight) {
         tree_rotate_up(t, n);
