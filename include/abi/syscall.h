@@ -180,7 +180,7 @@ enum thread_param {
     THREAD_FS_BASE,             /* TLS base; must be canonical and below USER_END */
     THREAD_SYSCALL_HANDLER,     /* ip, or 0 */
     THREAD_FAULT_HANDLER,       /* ip, or 0: see struct utcb_fault */
-    THREAD_EXIT_SIGNAL,         /* cap(SIGNAL:CALL) in the caller's table, raised at exit and fault */
+    THREAD_EXIT_SIGNAL,         /* cap(SIGNAL:CALL) in the caller's table, raised at exit, fault and destruction */
     THREAD_NAME,                /* 8 bytes, for the debugger */
 };
 

@@ -85,8 +85,11 @@ static void thread_destroy(struct object *o)
 {
     struct thread *t = thread_of(o);
 
-    thread_set_exit_signal(t, NULL);
+    if (t->state == THREAD_EXITED || t->state == THREAD_FAULTED) {
+        thread_set_exit_signal(t, NULL); /* raised already */
+    }
     thread_end(t, THREAD_STOPPED);
+    thread_set_exit_signal(t, NULL);
     sched_forget(t);
     mapping_remove(&t->utcb_map);
     quota_page_free(o->quota, t->utcb);

@@ -248,6 +248,14 @@ static void test_exit_and_fault(void **state)
     assert_int_equal(info->fault.error, 6);
     assert_int_equal(info->fault.address, 0xdead000);
     assert_int_equal(info->fault.rbx, 0xbb);
+    assert_int_equal(SC1(w->t, SYS_OBJ_DESTROY, c3), SK_OK); /* told already */
+    object_reap();
+    assert_int_equal(SC1(w->t, SYS_WAIT, 0), SK_EAGAIN);
+    (void)spawn_here(w, 100, &c2);
+    assert_int_equal(SC3(w->t, SYS_THREAD_SET, c2, THREAD_EXIT_SIGNAL, sig), SK_OK);
+    assert_int_equal(SC1(w->t, SYS_OBJ_DESTROY, c2), SK_OK);
+    object_reap();
+    assert_int_equal(SC1(w->t, SYS_WAIT, 0), TAG_SIGNAL);
 }
 
 static void test_fault_handler(void **state)

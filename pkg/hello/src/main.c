@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A small program for tests: shows what it was started with, and ends as it is told.
  *   hello [--code N] [--file rom/NAME] [--alloc KIB] [--env NAME] [--lines N] [--sleep MS] [--echo]
- *         [--null] [--jump] [--overflow] [--abort] [--guard] [--unknown-call] [TEXT...] */
+ *         [--null] [--jump] [--overflow] [--abort] [--guard] [--unknown-call] [--destroy SLOT] [--exhaust] [TEXT...] */
 #include <rt/guard.h>
 #include <sk/env.h>
 #include <sk/sys.h>
@@ -135,6 +135,27 @@ static int do_abort(const char *arg)
     abort();
 }
 
+/* Slot 1 is the task itself, 2 the thread, 3 the quota. */
+static int destroy(const char *slot)
+{
+    printf("destroying slot %s: %s\n", slot, sk_errname(sys_obj_destroy((cap_t)atoi(slot))));
+    return 0;
+}
+
+/* All the kernel memory that there is, in signals. */
+static int exhaust(const char *arg)
+{
+    unsigned n = 0;
+    int64_t err;
+
+    (void)arg;
+    while ((err = sys_signal_create(CAP_QUOTA)) > 0) {
+        n++;
+    }
+    printf("%s signals: %s\n", n > 1000 ? "many" : "few", sk_errname(err));
+    return 0;
+}
+
 static int guard(const char *arg)
 {
     uint64_t value = 0;
@@ -168,7 +189,7 @@ static const struct {
     { "--env", 1, show_env },        { "--lines", 1, write_lines }, { "--sleep", 1, sleep_ms },
     { "--echo", 0, echo },           { "--null", 0, fault_null },  { "--jump", 0, fault_jump },
     { "--overflow", 0, overflow },   { "--abort", 0, do_abort },   { "--guard", 0, guard },
-    { "--unknown-call", 0, unknown_call },
+    { "--unknown-call", 0, unknown_call }, { "--destroy", 1, destroy }, { "--exhaust", 0, exhaust },
 };
 
 static int run_option(int argc, char **argv, int i, int *code)

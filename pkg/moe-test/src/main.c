@@ -95,6 +95,7 @@ static const struct {
     { "malformed messages", test_malformed },
     { "programs", test_programs },
     { "program ends", test_program_ends },
+    { "programs that destroy themselves", test_program_destroys_itself },
     { "program leaks", test_program_leaks },
     { "threads", test_threads },
 };

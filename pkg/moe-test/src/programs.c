@@ -147,6 +147,23 @@ void test_programs(void)
     sys_cap_drop((cap_t)p);
 }
 
+/* A program that destroys what it runs on ends, and others that use up their quota harm nobody else. */
+void test_program_destroys_itself(void)
+{
+    static const char *const slots[] = { "1", "2", "3" };
+
+    for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+        cap_t p = start_hello(sk_env_get("mem"), "--destroy", slots[i]);
+        CHECK_EQ(wait_end(p).state, PROG_KILLED);
+        sys_cap_drop(p);
+    }
+    cap_t p = start_hello(sk_env_get("mem"), "--exhaust", NULL);
+    struct status s = wait_end(p);
+    CHECK_EQ(s.state, PROG_EXITED);
+    CHECK_EQ(s.code, 0);
+    sys_cap_drop(p);
+}
+
 void test_program_ends(void)
 {
     cap_t mem = sk_env_get("mem"), p = start_hello(mem, "--code", "7");
