@@ -75,7 +75,7 @@ static int64_t send_cap(struct front *f, uint32_t op, bool with_queue, cap_t cap
     return call_plain(f, &m, what);
 }
 
-int64_t front_wait(struct front *f, cap_t gate)
+int64_t front_wait(struct front *f, cap_t gate, bool patient)
 {
     uint8_t status;
     int64_t err;
@@ -84,7 +84,7 @@ int64_t front_wait(struct front *f, cap_t gate)
     if (signal_new(&f->state, 2) < 0 || send_cap(f, BLK_BIND_READY, false, f->state, RIGHT_CALL, "BIND_READY") < 0) {
         return SK_EIO;
     }
-    while ((err = front_status(f, &status)) == SK_EAGAIN) {
+    while ((err = front_status(f, &status)) == SK_EAGAIN || (patient && err == SK_EBUSY)) {
         if (sys_wait(sys_now_ns() + WAIT_NS).value < 0) {
             return SK_ETIMEDOUT;
         }

@@ -28,8 +28,8 @@ struct front {
     uint64_t kicks, calls;
 };
 
-/* Waits until the server has decided about the disk: its status. */
-int64_t front_wait(struct front *f, cap_t gate);
+/* Waits until the server has decided about the disk: its status; with patience also until no other client has it. */
+int64_t front_wait(struct front *f, cap_t gate, bool patient);
 /* Features, configuration, memory, queue. Prints what fails. */
 int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes);
 int64_t front_status(struct front *f, uint8_t *status);

@@ -17,7 +17,7 @@
 static struct {
     const char *gate;
     uint32_t depth, ops, max_bytes, seed;
-    bool readonly, hostile;
+    bool readonly, hostile, patient;
     int64_t expect;
 } opt = { .gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1 };
 
@@ -211,7 +211,7 @@ static bool options(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "gate", 1, NULL, 'g' }, { "depth", 1, NULL, 'd' }, { "ops", 1, NULL, 'n' }, { "max", 1, NULL, 'm' },
-        { "seed", 1, NULL, 's' }, { "readonly", 0, NULL, 'r' }, { "hostile", 0, NULL, 'h' }, { "expect", 1, NULL, 'e' },
+        { "seed", 1, NULL, 's' }, { "readonly", 0, NULL, 'r' }, { "hostile", 0, NULL, 'h' }, { "patient", 0, NULL, 'p' }, { "expect", 1, NULL, 'e' },
         { NULL, 0, NULL, 0 },
     };
     int c;
@@ -226,6 +226,7 @@ static bool options(int argc, char **argv)
         case 'e': opt.expect = strtol(optarg, NULL, 0); break;
         case 'r': opt.readonly = true; break;
         case 'h': opt.hostile = true; break;
+        case 'p': opt.patient = true; break;
         default: return false;
         }
     }
@@ -234,7 +235,7 @@ static bool options(int argc, char **argv)
 
 static bool run(void)
 {
-    int64_t err = front_wait(&front, sk_env_get(opt.gate));
+    int64_t err = front_wait(&front, sk_env_get(opt.gate), opt.patient);
 
     if (err != opt.expect) {
         printf("blktest: the disk's status is %s, expected %s\n", sk_errname(err), sk_errname(opt.expect));
@@ -256,7 +257,7 @@ static bool run(void)
 int main(int argc, char **argv)
 {
     if (!options(argc, argv)) {
-        printf("blktest: bad option; known are --gate NAME --depth 1..32 --ops N --max BYTES --seed N --readonly --hostile "
+        printf("blktest: bad option; known are --gate NAME --depth 1..32 --ops N --max BYTES --seed N --readonly --hostile --patient "
                "--expect STATUS\n");
         return 2;
     }

@@ -57,6 +57,14 @@ void client_notify(struct client *c)
     }
 }
 
+void client_attach(struct client *c)
+{
+    blkdev_init(&c->blk);
+    c->blk.changed = session_changed;
+    c->blk.changed_ctx = c;
+    blkdev_attach(&c->blk, &c->target);
+}
+
 /* Takes the disk unless another client has it. */
 static void client_claim(struct client *c)
 {
@@ -74,9 +82,7 @@ static void client_claim(struct client *c)
         }
     }
     c->state = CLIENT_READY;
-    c->blk.changed = session_changed;
-    c->blk.changed_ctx = c;
-    blkdev_attach(&c->blk, &c->target);
+    client_attach(c);
 }
 
 static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned)

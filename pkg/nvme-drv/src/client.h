@@ -39,6 +39,8 @@ void clients_match(struct nvme_ctrl *const *ctrl, unsigned count, bool all_scann
 void client_notify(struct client *c);
 /* BLK_GET_STATUS: tries to claim again; SK_OK, SK_EAGAIN, SK_ENODEV, SK_EBUSY. */
 int64_t client_status(struct client *c);
+/* The block device as it is at the beginning of a session. It holds no memory. */
+void client_attach(struct client *c);
 /* The claim ends: others that wait for the disk get it. */
 void client_unclaim(struct client *c);
 

@@ -46,16 +46,21 @@ static void region_unmap(struct client *c, const struct gmem_region *r)
     vm_unmap(r->host, r->size);
 }
 
-/* Everything goes: the queues are idle. */
-static void session_clear(struct client *c)
+/* Everything of the session goes, but not the disk. The queues are idle. */
+static void session_release(struct client *c)
 {
     drop_queues(c);
     for (unsigned i = 0; i < c->blk.mem.count; i++) {
         region_unmap(c, &c->blk.mem.region[i]);
     }
     drop(&c->changed);
-    blkdev_init(&c->blk);
     c->announced = c->wants_idle = false;
+    client_attach(c);
+}
+
+static void session_clear(struct client *c)
+{
+    session_release(c);
     client_unclaim(c);
 }
 
@@ -128,14 +133,24 @@ static int64_t op_status(struct client *c, struct msg *reply)
     return err;
 }
 
+/* Begins a session: what an earlier holder of the gate left behind goes first. */
 static int64_t op_bind_ready(struct client *c, struct msg *m)
 {
     cap_t cap = msg_get_cap(m);
     int64_t err = cap ? msg_end(m) : SK_EMSG;
 
-    if (err || c->state == CLIENT_CLOSING) {
+    if (!err && c->state == CLIENT_CLOSING) {
+        err = SK_EAGAIN;
+    }
+    if (!err && c->state == CLIENT_READY) {
+        err = stop_queues(c);
+    }
+    if (err) {
         drop(&cap);
-        return err ? err : SK_EAGAIN;
+        return err;
+    }
+    if (c->state == CLIENT_READY) {
+        session_release(c);
     }
     drop(&c->changed);
     c->changed = cap;

@@ -142,7 +142,7 @@ static void test_not_found(void **state)
     static const char *const bad[] = { "AAA:n3", "AAA", "AAA:n", "AAA:n1x", "AAA:1", ":n1", "aaa:n1", "AAA:n0", "AAA:n4294967297",
                                        "Root", "", "01234567-89ab-cdef-0123-456789abcdee", "AAA:n99999999999999999999999" };
     struct blk_target t;
-    char list[64];
+    char list[40];
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {

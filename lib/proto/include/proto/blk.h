@@ -3,12 +3,16 @@
  * "back-end": the block server). The names are those of the vhost-user specification; file descriptors are
  * capabilities: memory regions are OBJ_MEMORY, kick and call are OBJ_SIGNAL made by the front-end.
  *
- * Life of a session: BLK_GET_STATUS until it is not SK_EAGAIN (the back-end still looks for the disk; BLK_BIND_READY
- * gives a signal that is raised when that changes) -> BLK_GET_FEATURES -> BLK_SET_FEATURES -> BLK_ADD_MEM_REG for
- * all guest memory -> per queue SET_VRING_NUM, ADDR, BASE, CALL, KICK, ENABLE. The queue runs from ENABLE(1) on.
- * BLK_RESET at any time ends all queues after their requests in flight have ended, and forgets features and queues, but
- * not memory. A violation of the virtio protocol by the guest breaks the queue: the back-end stops it, and raises
- * `config` with DEVICE_NEEDS_RESET in BLK_GET_STATUS. Addresses in SET_VRING_ADDR and in descriptors are guest-physical. */
+ * Life of a session: BLK_BIND_READY (ends and forgets what an earlier holder of the gate left) -> BLK_GET_STATUS
+ * until it is not SK_EAGAIN (the back-end still looks for the disk; the signal is raised when that changes) ->
+ * BLK_GET_FEATURES -> BLK_SET_FEATURES -> BLK_ADD_MEM_REG for all guest memory -> per queue SET_VRING_NUM, ADDR,
+ * BASE, CALL, KICK, ENABLE. The queue runs from ENABLE(1) on. BLK_RESET at any time ends all queues after their
+ * requests in flight have ended, and forgets features and queues, but not memory. The session ends when nobody can
+ * call the gate any more. An operation that must wait for requests in flight (RESET, GET_VRING_BASE, BIND_READY)
+ * does so for a moment; then it says SK_EAGAIN, nothing has changed but that the queues take no more, and the
+ * ready signal is raised when it is worth trying again. A violation of the virtio protocol by the guest breaks the
+ * queue: the back-end stops it, and raises `config` with DEVICE_NEEDS_RESET in BLK_GET_STATUS. Addresses in
+ * SET_VRING_ADDR and in descriptors are guest-physical. */
 #pragma once
 
 #include <proto/range.h>
@@ -18,7 +22,8 @@ enum blk_op {
     /* out: device status bits (DEVICE_NEEDS_RESET = 0x40), config generation. Status SK_EAGAIN: not found yet;
      * SK_ENODEV: not there (all devices scanned); SK_EBUSY: claimed by another client. */
     BLK_GET_STATUS = PROTO_BLK,
-    BLK_BIND_READY,    /* in: cap signal (CALL): raised when BLK_GET_STATUS changes (ready, gone, needs reset, config). */
+    BLK_BIND_READY,    /* Begins a session. in: cap signal (CALL): raised when BLK_GET_STATUS changes (ready, gone,
+                          needs reset, config). */
     BLK_GET_FEATURES,  /* out: virtio feature bits 63:0 offered [virtio-1.2 5.2.3, 6]. */
     BLK_SET_FEATURES,  /* in: subset. SK_EINVAL otherwise, or without VIRTIO_F_VERSION_1. */
     BLK_GET_QUEUE_NUM, /* out: number of queues, largest size of each. */

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""The block service without a VM: blktest, a native client, drives nvme-drv and verifies every block."""
+import re
+
+import pytest
+from conftest import SERIAL, run
+
+NED = """package.path = "rom/?.lua";
+local L4 = require "L4";
+local vmm = require "vmm";
+local l = L4.default_loader;
+local c1, c2 = l:new_channel(), l:new_channel();
+local io_busses = { nvme = 1 }
+vmm.start_io(io_busses, "rom/test.vbus");
+l:start({ caps = { vbus = io_busses.nvme, cl1 = c1:svr(), cl2 = c2:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv %s");
+%s
+"""
+CLIENT = 'l:start({ caps = { disk = c%d }, log = { "test%d", "y" } }, "rom/blktest %s");\n'
+ONE = f"-v --client cl1 --device {SERIAL}:n1"
+VERIFIED = r"all verified: (\d+) reads, (\d+) writes, (\d+) flushes"
+
+
+def boot(system, driver, *clients, **settings):
+    """Clients are blktest's options, for cl1, cl2, ..."""
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    starts = "".join(CLIENT % (i + 1, i + 1, options) for i, options in enumerate(clients))
+    return system.boot(ned=NED % (driver, starts), **settings)
+
+
+def said(session, pattern):
+    return any(re.search(pattern, line) for line in session.tagged("nvme"))
+
+
+@pytest.mark.parametrize("machine, options, extra", [
+    ("pc", "", ""), ("q35", "", ""), ("pc", "--nosgl", ""), ("pc", "--nosgl", ",mdts=1"), ("q35", "", ",mdts=1"), ("pc", "--nomsix", ""),
+    ("q35", "--nomsix", ""), ("pc", "", ",max_ioqpairs=1"), ("pc", "", ",msix_qsize=1"),
+], ids=["sgl", "q35", "prp", "prp-mdts", "sgl-mdts", "intx", "intx-q35", "one-queue", "one-vector"])
+def test_verify(system, machine, options, extra):
+    system.machine += ["-M", machine]
+    system.add_nvme(system.disk(), extra=extra)
+    with boot(system, f"{ONE} {options}", "--depth 32 --ops 4000 --max 524288 --hostile") as session:
+        counts = session.expect(VERIFIED, 60)
+        assert int(counts[1]) > 1000 and int(counts[2]) > 1000 and int(counts[3]) > 10
+
+
+@pytest.mark.parametrize("depth, size", [(1, 4096), (2, 65536), (8, 1048576)])
+def test_depths(system, depth, size):
+    system.add_nvme(system.disk(40))
+    with boot(system, ONE, f"--depth {depth} --ops 1500 --max {size} --seed {depth}") as session:
+        session.expect(VERIFIED, 60)
+
+
+@pytest.mark.parametrize("msis", ["", "Property.num_msis = 1;", "Property.num_msis = 3;"])
+def test_two_namespaces_two_clients(system, msis):
+    """113: a queue pair for each, with its own interrupt where there are enough."""
+    system.machine += ["-device", f"nvme,id=n0,serial={SERIAL}"]
+    for nsid, size in ((1, 512), (3, 4096)):
+        image = system.disk(16, f"disk{nsid}.img")
+        system.machine += ["-drive", f"if=none,file={image},format=raw,id=D{nsid}", "-device",
+                           f"nvme-ns,drive=D{nsid},bus=n0,nsid={nsid},logical_block_size={size},physical_block_size={size}"]
+    with boot(system, f"{ONE} --client cl2 --device {SERIAL}:n3", "--ops 2000 --depth 16", "--ops 2000 --depth 16 --seed 7",
+              msis=msis) as session:
+        for _ in range(2):
+            session.expect(VERIFIED, 60)
+    if "1" in msis:
+        assert said(session, "shares")
+    if "3" in msis:
+        assert said(session, "vector=0x80000002")
+
+
+def test_two_controllers(system):
+    system.add_nvme(system.disk(name="a.img"), ident="D1")
+    system.add_nvme(system.disk(name="b.img"), serial="OTHER", ident="D2")
+    with boot(system, f"{ONE} --client cl2 --device OTHER:n1", "", "--seed 3", msis="Property.num_msis = 4;") as session:
+        for _ in range(2):
+            session.expect(VERIFIED, 60)
+
+
+def test_flush_reaches_the_drive(system):
+    system.add_nvme(system.disk())
+    trace = system.path("trace.log")
+    system.machine += ["-trace", "pci_nvme_flush*", "-D", trace]
+    with boot(system, ONE, "--ops 3000") as session:
+        flushes = int(session.expect(VERIFIED, 60)[3])
+    with open(trace, encoding="utf-8", errors="replace") as f:
+        assert sum("pci_nvme_flush " in line or "pci_nvme_flush_ns" in line for line in f) >= flushes > 0
+
+
+def test_disk_in_use(system):
+    """The second client gets SK_EBUSY and a line; when the first has ended, its turn comes."""
+    system.add_nvme(system.disk())
+    with boot(system, f"{ONE} --client cl2 --device {SERIAL}:n1", "--ops 3000", "--ops 500 --patient") as session:
+        for _ in range(2):
+            session.expect(VERIFIED, 60)
+    assert said(session, "cl2.*in use by client cl1")
+
+
+def test_gate_is_used_again(system):
+    """A client that has ended leaves nothing behind: the next one has the same gate."""
+    system.add_nvme(system.disk())
+    start = 'for i = 1, 4 do l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops 500 --seed " .. i):wait(); end'
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    with system.boot(ned=NED % (ONE, start)) as session:
+        for _ in range(4):
+            session.expect(VERIFIED, 60)
+
+
+def test_two_readers(system):
+    system.add_nvme(system.disk())
+    driver = f"{ONE} --readonly --client cl2 --device {SERIAL}:n1 --readonly"
+    with boot(system, driver, "--readonly", "--readonly") as session:
+        for _ in range(2):
+            session.expect(VERIFIED, 60)
+
+
+def test_missing_device(system):
+    system.add_nvme(system.disk())
+    with boot(system, "--client cl1 --device NOSUCH:n1", "--expect -15") as session:
+        session.expect("SK_ENODEV as expected", 60)
+    assert said(session, f"cl1.*NOSUCH:n1.*{SERIAL}:n1")
+
+
+def test_no_bus(system):
+    ned = NED.replace("vbus = io_busses.nvme, ", "") % (ONE, CLIENT % (1, 1, "--expect -15"))
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.add_nvme(system.disk())
+    with system.boot(ned=ned) as session:
+        session.expect("SK_ENODEV as expected", 60)
+    assert said(session, "vbus")
+
+
+def test_partition_keeps_its_limits(system):
+    """Nothing outside the partition changes, whatever its client does."""
+    image = system.disk(16)
+    run("sgdisk", "-n", "1:2048:12287", "-c", "1:data", "-n", "2:12288:20479", "-c", "2:other", image)
+    with open(image, "rb") as f:
+        before = f.read()
+    system.add_nvme(image)
+    with boot(system, "-v --client cl1 --device data", "--ops 3000 --hostile") as session:
+        session.expect(VERIFIED, 60)
+    with open(image, "rb") as f:
+        after = f.read()
+    assert after[:2048 * 512] == before[:2048 * 512] and after[12288 * 512:] == before[12288 * 512:]
+    assert after != before
+    assert said(session, "GUID partition header found")
+
+
+def test_backup_partition_table(system):
+    image = system.disk(16)
+    run("sgdisk", "-n", "1:2048:12287", "-c", "1:data", image)
+    with open(image, "r+b") as f:
+        f.seek(512 + 80)
+        f.write(b"\x7f")
+    system.add_nvme(image)
+    with boot(system, "-v --client cl1 --device data", "--ops 500") as session:
+        session.expect(VERIFIED, 60)
+    assert said(session, "primary partition table is damaged.*backup is used")
+
+
+def test_read_error(system):
+    """An error of the drive reaches the client, with a line in words."""
+    image = system.disk()
+    config = system.write("blkdebug.conf", '[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "4000"\n')
+    system.machine += ["-drive", f"if=none,id=D1,driver=raw,file.driver=blkdebug,file.config={config},file.image.driver=file,"
+                       f"file.image.filename={image}", "-device", f"nvme,drive=D1,serial={SERIAL}"]
+    with boot(system, f"{ONE} --readonly", "--ops 20000 --readonly --depth 4") as session:
+        session.expect(r"status 1, \d+ bytes", 60)
+    assert said(session, r"n1: read at LBA \d+ failed: .*SCT")
+
+
+def test_controllers_without_disks(system):
+    system.machine += ["-device", f"nvme,id=n0,serial={SERIAL}"]
+    with boot(system, ONE, "--expect -15") as session:
+        session.expect("SK_ENODEV as expected", 60)
+    assert said(session, "there is no device")
