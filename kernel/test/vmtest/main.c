@@ -126,6 +126,30 @@ bool on_tcg(void)
     return b == 0x54474354 && c == 0x43544743 && d == 0x47435447; /* "TCGTCGTCGTCG" */
 }
 
+bool option(const char *word)
+{
+    const char *p = boot->strings + boot->cmdline;
+    size_t n = 0;
+
+    while (word[n]) {
+        n++;
+    }
+    while (*p) {
+        while (*p == ' ') {
+            p++;
+        }
+        size_t len = 0;
+        while (p[len] && p[len] != ' ') {
+            len++;
+        }
+        if (len == n && !memcmp(p, word, n)) {
+            return true;
+        }
+        p += len;
+    }
+    return false;
+}
+
 /* --- memory, threads, signals --------------------------------------------------------------------------------------- */
 
 static const struct boot_memory *largest(void)

@@ -289,6 +289,10 @@ static void test_cr8(struct vm *vm)
 
 static void test_triple(struct vm *vm)
 {
+    if (option("no-triple-fault")) {
+        test_skip("the command line says so");
+        return;
+    }
     VM_LOAD16(vm, g16_triple);
     CHECK_EXIT(vm, VCPU_EXIT_SHUTDOWN);
     /* the vcpu can be used again */

@@ -58,6 +58,8 @@ void test_skip(const char *why);
 
 /* QEMU's TCG, which leaves out parts of SVM. */
 bool on_tcg(void);
+/* Does the program's command line hold this word? no-triple-fault: for Bochs, which stops itself at one. */
+bool option(const char *word);
 
 /* --- the machine --------------------------------------------------------------------------------------------------- */
 extern const struct boot_info *boot;
