@@ -23,7 +23,7 @@ check-tools:
 
 # In QEMU: the kernel's suites, then the tutorial and everything around it. One after the other.
 check-system: all guest check-unit check-fuzz check-tools
-	$(Q)$(PYTEST_ENV) $(PYTEST) -m 'not long' $(wildcard $(SRC)/tests/kernel $(SRC)/tests/scenario)
+	$(Q)$(PYTEST_ENV) $(PYTEST) -m 'not long' $(wildcard $(SRC)/tests/kernel $(SRC)/tests/moe $(SRC)/tests/scenario)
 
 check-long: all guest
 	$(Q)$(PYTEST_ENV) $(PYTEST) -m long $(SRC)/tests/scenario
