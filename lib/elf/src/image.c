@@ -5,8 +5,8 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define PHDRS_MAX   64u
-#define PAGE        4096ull
+#define PHDRS_MAX 64u
+#define PAGE 4096ull
 #define LOWEST_VADDR PAGE /* page 0 stays unmapped */
 
 static const char *check_header(const Elf64_Ehdr *eh, size_t size)
@@ -143,7 +143,7 @@ const char *elf_image_open(struct elf_image *image, const void *file, size_t siz
 {
     Elf64_Ehdr eh;
 
-    *image = (struct elf_image){ 0 };
+    *image = (struct elf_image){0};
     if (size < sizeof(eh)) {
         return "too short for an ELF file";
     }

@@ -17,11 +17,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FAULT_STACK_BYTES  (24u << 10)
+#define FAULT_STACK_BYTES (24u << 10)
 #define NESTED_STACK_BYTES (4u << 10)
-#define BACKTRACE_MAX      16
-#define REPORT_BYTES       2048
-#define FAULT_EXIT_CODE    139 /* as a shell reports it */
+#define BACKTRACE_MAX 16
+#define REPORT_BYTES 2048
+#define FAULT_EXIT_CODE 139 /* as a shell reports it */
 
 _Static_assert(offsetof(struct utcb_fault, ip) == 24, "F_IP in entry.S");
 _Static_assert(offsetof(struct utcb_fault, flags) == 40, "F_FLAGS in entry.S");

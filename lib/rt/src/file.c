@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <util/bits.h>
 
-#define FILES_MAX  32
+#define FILES_MAX 32
 #define FIRST_FILE 3
 
 static struct file {
@@ -67,7 +67,7 @@ static int64_t file_map(struct file *f, const char *path)
     if (err < 0) {
         return err;
     }
-    *f = (struct file){ .used = true, .size = size };
+    *f = (struct file){.used = true, .size = size};
     if (size) {
         f->data = vm_map(mem, 0, size, RIGHT_R, &err);
     }
@@ -90,9 +90,12 @@ const void *rt_rom_map(const char *path, size_t *size)
 static int64_t linux_error(int64_t err)
 {
     switch (err) {
-    case SK_ENOENT: return -ENOENT;
-    case SK_ENOMEM: return -ENOMEM;
-    default: return -EIO;
+    case SK_ENOENT:
+        return -ENOENT;
+    case SK_ENOMEM:
+        return -ENOMEM;
+    default:
+        return -EIO;
     }
 }
 
@@ -126,7 +129,7 @@ int64_t rt_file_close(int fd)
     if (f->data) {
         vm_unmap((void *)f->data, f->size);
     }
-    *f = (struct file){ 0 };
+    *f = (struct file){0};
     return 0;
 }
 
@@ -169,10 +172,17 @@ int64_t rt_file_seek(int fd, int64_t off, int whence)
         return fd >= 0 && fd < FIRST_FILE ? -ESPIPE : -EBADF;
     }
     switch (whence) {
-    case SEEK_SET: base = 0; break;
-    case SEEK_CUR: base = (int64_t)f->pos; break;
-    case SEEK_END: base = (int64_t)f->size; break;
-    default: return -EINVAL;
+    case SEEK_SET:
+        base = 0;
+        break;
+    case SEEK_CUR:
+        base = (int64_t)f->pos;
+        break;
+    case SEEK_END:
+        base = (int64_t)f->size;
+        break;
+    default:
+        return -EINVAL;
     }
     if (__builtin_add_overflow(base, off, &pos) || pos < 0) {
         return -EINVAL;
@@ -188,7 +198,7 @@ int64_t rt_file_stat(int fd, struct stat *st)
     if (!f && (fd < 0 || fd >= FIRST_FILE)) {
         return -EBADF;
     }
-    *st = (struct stat){ .st_nlink = 1, .st_blksize = (long)PAGE_SIZE };
+    *st = (struct stat){.st_nlink = 1, .st_blksize = (long)PAGE_SIZE};
     if (!f) {
         st->st_mode = S_IFCHR | 0600;
         return 0;

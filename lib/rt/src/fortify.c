@@ -20,7 +20,8 @@ _Noreturn void __longjmp_chk(jmp_buf env, int value);
 static void check(size_t n, size_t dst_size, const char *function)
 {
     if (n > dst_size) {
-        rt_log_format("%s: %s() would overrun its buffer: %zu bytes into %zu\n", rt_program_name(), function, n, dst_size);
+        rt_log_format("%s: %s() would overrun its buffer: %zu bytes into %zu\n", rt_program_name(), function, n,
+                      dst_size);
         __builtin_trap();
     }
 }

@@ -22,10 +22,10 @@
 
 #define ARCH_SET_FS_CODE 0x1002
 #define ARCH_GET_FS_CODE 0x1003
-#define FUTEX_CMD(op)    ((op) & 0x7f)
-#define FUTEX_OP_WAIT    0
-#define FUTEX_OP_WAKE    1
-#define NS_PER_S         1000000000ull
+#define FUTEX_CMD(op) ((op)&0x7f)
+#define FUTEX_OP_WAIT 0
+#define FUTEX_OP_WAKE 1
+#define NS_PER_S 1000000000ull
 
 typedef int64_t (*linux_fn)(const uint64_t *a);
 
@@ -205,7 +205,7 @@ static int64_t do_clock_gettime(const uint64_t *a)
     struct timespec *ts = (struct timespec *)a[1];
     uint64_t now = sys_now_ns();
 
-    *ts = (struct timespec){ .tv_sec = (time_t)(now / NS_PER_S), .tv_nsec = (long)(now % NS_PER_S) };
+    *ts = (struct timespec){.tv_sec = (time_t)(now / NS_PER_S), .tv_nsec = (long)(now % NS_PER_S)};
     return 0;
 }
 
@@ -214,7 +214,7 @@ static int64_t do_clock_getres(const uint64_t *a)
     struct timespec *ts = (struct timespec *)a[1];
 
     if (ts) {
-        *ts = (struct timespec){ .tv_nsec = 1 };
+        *ts = (struct timespec){.tv_nsec = 1};
     }
     return 0;
 }
@@ -320,8 +320,10 @@ static int64_t do_futex(const uint64_t *a)
         }
         sys_thread_yield();
         return 0;
-    case FUTEX_OP_WAKE: return 0;
-    default: return -ENOSYS;
+    case FUTEX_OP_WAKE:
+        return 0;
+    default:
+        return -ENOSYS;
     }
 }
 
@@ -364,7 +366,7 @@ static int64_t do_uname(const uint64_t *a)
 {
     struct utsname *u = (struct utsname *)a[0];
 
-    *u = (struct utsname){ .sysname = "Skerry", .nodename = "skerry", .machine = "x86_64" };
+    *u = (struct utsname){.sysname = "Skerry", .nodename = "skerry", .machine = "x86_64"};
     memcpy(u->release, sys_kinfo()->version, sizeof(u->release) - 1);
     return 0;
 }

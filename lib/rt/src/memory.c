@@ -13,7 +13,7 @@
 
 #define ARENA_PAGES 32u
 #define ARENA_BYTES (ARENA_PAGES * PAGE_SIZE)
-#define ARENAS_MAX  64u
+#define ARENAS_MAX 64u
 #define SMALL_PAGES 16u
 
 static struct arena {
@@ -46,7 +46,7 @@ static void *arena_take(struct arena *a, unsigned pages)
 
 static bool arena_make(struct arena *a)
 {
-    *a = (struct arena){ .base = vm_alloc(ARENA_BYTES, NULL, NULL) };
+    *a = (struct arena){.base = vm_alloc(ARENA_BYTES, NULL, NULL)};
     return a->base != NULL;
 }
 

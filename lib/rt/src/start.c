@@ -37,12 +37,23 @@ static void read_auxv(const uint64_t *av, struct sk_start *start)
 {
     for (; av[0] != AT_NULL; av += 2) {
         switch (av[0]) {
-        case AT_SK_ENV: start->env = (const struct sk_env *)av[1]; break;
-        case AT_SK_UTCB: start->utcb = (struct utcb *)av[1]; break;
-        case AT_SK_FREE: start->free_start = av[1]; break;
-        case AT_SK_FREE_END: start->free_end = av[1]; break;
-        case AT_EXECFN: rt_program_path = (const char *)av[1]; break;
-        default: break;
+        case AT_SK_ENV:
+            start->env = (const struct sk_env *)av[1];
+            break;
+        case AT_SK_UTCB:
+            start->utcb = (struct utcb *)av[1];
+            break;
+        case AT_SK_FREE:
+            start->free_start = av[1];
+            break;
+        case AT_SK_FREE_END:
+            start->free_end = av[1];
+            break;
+        case AT_EXECFN:
+            rt_program_path = (const char *)av[1];
+            break;
+        default:
+            break;
         }
     }
 }
@@ -56,7 +67,7 @@ int64_t sk_thread_handlers(cap_t thread)
 
 void rt_start(uint64_t *stack)
 {
-    struct sk_start start = { 0 };
+    struct sk_start start = {0};
 
     read_auxv(find_auxv(stack), &start);
     sk_init(&start);

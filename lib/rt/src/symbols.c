@@ -38,7 +38,7 @@ static bool table_open(struct table *t, const void *file, size_t size)
 {
     Elf64_Ehdr eh;
 
-    *t = (struct table){ .file = file, .size = size };
+    *t = (struct table){.file = file, .size = size};
     if (!take(t, 0, &eh, sizeof(eh)) || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0) {
         return false;
     }

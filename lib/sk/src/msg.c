@@ -8,7 +8,7 @@
 
 void msg_begin(struct msg *m, uint32_t op)
 {
-    *m = (struct msg){ .op = op };
+    *m = (struct msg){.op = op};
 }
 
 void msg_put(struct msg *m, uint64_t v)

@@ -69,7 +69,7 @@ int64_t server_gate(struct server_source *s, cap_t cap, server_call_fn call, ser
     if (err < 0) {
         return err;
     }
-    *s = (struct server_source){ .cap = (cap_t)err, .call = call, .event = unused, .ctx = ctx };
+    *s = (struct server_source){.cap = (cap_t)err, .call = call, .event = unused, .ctx = ctx};
     err = slot_take(s);
     if (err < 0) {
         return source_fail(s, made, err);
@@ -92,7 +92,7 @@ int64_t server_signal(struct server_source *s, cap_t cap, server_event_fn event,
     if (err < 0) {
         return err;
     }
-    *s = (struct server_source){ .cap = (cap_t)err, .event = event, .ctx = ctx };
+    *s = (struct server_source){.cap = (cap_t)err, .event = event, .ctx = ctx};
     err = slot_take(s);
     if (err < 0) {
         return source_fail(s, made, err);

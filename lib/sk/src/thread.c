@@ -14,8 +14,8 @@
 #include <util/bits.h>
 
 #define TCB_COPY_BYTES 256u /* at least musl's struct pthread */
-#define STACK_DEFAULT  (64u << 10)
-#define FAULT_STACK    (24u << 10)
+#define STACK_DEFAULT (64u << 10)
+#define FAULT_STACK (24u << 10)
 
 static const Elf64_Phdr *tls_header(void)
 {
@@ -64,8 +64,8 @@ static int64_t thread_memory(struct sk_thread *t, size_t stack_size)
     const Elf64_Phdr *ph = tls_header();
     int64_t err = SK_ENOMEM;
 
-    t->stack_size = align_up((stack_size ? stack_size : STACK_DEFAULT) + tls_bytes(ph) + 2 * TCB_COPY_BYTES + FAULT_STACK,
-                             PAGE_SIZE);
+    t->stack_size = align_up(
+        (stack_size ? stack_size : STACK_DEFAULT) + tls_bytes(ph) + 2 * TCB_COPY_BYTES + FAULT_STACK, PAGE_SIZE);
     t->stack = vm_alloc(t->stack_size, NULL, &err);
     if (!t->stack) {
         return err;
@@ -103,7 +103,7 @@ static int64_t thread_setup(struct sk_thread *t, const char *name, unsigned prio
 int64_t sk_thread_create(struct sk_thread *t, const char *name, unsigned priority, size_t stack_size,
                          void (*entry)(void *), void *arg)
 {
-    *t = (struct sk_thread){ .entry = entry, .arg = arg };
+    *t = (struct sk_thread){.entry = entry, .arg = arg};
     int64_t err = thread_memory(t, stack_size);
 
     if (err >= 0) {
@@ -130,5 +130,5 @@ void sk_thread_destroy(struct sk_thread *t)
     if (t->stack) {
         vm_unmap(t->stack, t->stack_size);
     }
-    *t = (struct sk_thread){ 0 };
+    *t = (struct sk_thread){0};
 }

@@ -48,7 +48,7 @@ void *vm_reserve(size_t size, size_t align)
         uint64_t start = gap_fit(i, size, align);
         if (start) {
             memmove(&ranges[i + 1], &ranges[i], (range_count - i) * sizeof(ranges[0]));
-            ranges[i] = (struct range){ start, start + size };
+            ranges[i] = (struct range){start, start + size};
             range_count++;
             return (void *)start;
         }

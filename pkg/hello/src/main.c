@@ -81,7 +81,7 @@ static int write_lines(const char *count)
 static int sleep_ms(const char *ms)
 {
     long n = atol(ms);
-    struct timespec ts = { n / 1000, n % 1000 * 1000000 };
+    struct timespec ts = {n / 1000, n % 1000 * 1000000};
 
     nanosleep(&ts, NULL);
     printf("slept %ld ms\n", n);
@@ -185,11 +185,21 @@ static const struct {
     int takes_value;
     int (*run)(const char *value);
 } options[] = {
-    { "--caps", 0, show_caps },      { "--file", 1, show_file },   { "--alloc", 1, allocate },
-    { "--env", 1, show_env },        { "--lines", 1, write_lines }, { "--sleep", 1, sleep_ms },
-    { "--echo", 0, echo },           { "--null", 0, fault_null },  { "--jump", 0, fault_jump },
-    { "--overflow", 0, overflow },   { "--abort", 0, do_abort },   { "--guard", 0, guard },
-    { "--unknown-call", 0, unknown_call }, { "--destroy", 1, destroy }, { "--exhaust", 0, exhaust },
+    {"--caps", 0, show_caps},
+    {"--file", 1, show_file},
+    {"--alloc", 1, allocate},
+    {"--env", 1, show_env},
+    {"--lines", 1, write_lines},
+    {"--sleep", 1, sleep_ms},
+    {"--echo", 0, echo},
+    {"--null", 0, fault_null},
+    {"--jump", 0, fault_jump},
+    {"--overflow", 0, overflow},
+    {"--abort", 0, do_abort},
+    {"--guard", 0, guard},
+    {"--unknown-call", 0, unknown_call},
+    {"--destroy", 1, destroy},
+    {"--exhaust", 0, exhaust},
 };
 
 static int run_option(int argc, char **argv, int i, int *code)

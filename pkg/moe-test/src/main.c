@@ -70,7 +70,7 @@ int64_t mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
 
 struct mem_figures mem_stat(cap_t mem)
 {
-    struct mem_figures f = { 0 };
+    struct mem_figures f = {0};
     struct msg m;
 
     msg_begin(&m, MEM_STAT);
@@ -86,18 +86,18 @@ static const struct {
     const char *name;
     void (*run)(void);
 } tests[] = {
-    { "libc", test_libc },
-    { "memory", test_memory },
-    { "memory allowances", test_memory_allowances },
-    { "memory guarded", test_memory_guarded },
-    { "rom", test_rom },
-    { "log", test_log },
-    { "malformed messages", test_malformed },
-    { "programs", test_programs },
-    { "program ends", test_program_ends },
-    { "programs that destroy themselves", test_program_destroys_itself },
-    { "program leaks", test_program_leaks },
-    { "threads", test_threads },
+    {"libc", test_libc},
+    {"memory", test_memory},
+    {"memory allowances", test_memory_allowances},
+    {"memory guarded", test_memory_guarded},
+    {"rom", test_rom},
+    {"log", test_log},
+    {"malformed messages", test_malformed},
+    {"programs", test_programs},
+    {"program ends", test_program_ends},
+    {"programs that destroy themselves", test_program_destroys_itself},
+    {"program leaks", test_program_leaks},
+    {"threads", test_threads},
 };
 
 int main(void)

@@ -64,7 +64,7 @@ struct status {
 
 static struct status status_of(cap_t program)
 {
-    struct status s = { 0 };
+    struct status s = {0};
     struct msg m;
 
     msg_begin(&m, PROG_STATUS);
@@ -150,7 +150,7 @@ void test_programs(void)
 /* A program that destroys what it runs on ends, and others that use up their quota harm nobody else. */
 void test_program_destroys_itself(void)
 {
-    static const char *const slots[] = { "1", "2", "3" };
+    static const char *const slots[] = {"1", "2", "3"};
 
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
         cap_t p = start_hello(sk_env_get("mem"), "--destroy", slots[i]);
@@ -216,7 +216,7 @@ static void run_and_forget(const char *option, const char *value)
 void test_program_leaks(void)
 {
     cap_t mem = sk_env_get("mem");
-    struct mem_figures before = { 0 };
+    struct mem_figures before = {0};
     uint64_t kernel = 0;
 
     for (int round = 0; round < 6; round++) {

@@ -175,7 +175,7 @@ void test_malformed(void)
     const struct {
         const char *name;
         uint32_t base, count;
-    } gates[] = { { "log", PROTO_LOG, 3 }, { "rom", PROTO_ROM, 2 }, { "mem", PROTO_MEM, 2 }, { "loader", PROTO_PROG, 3 } };
+    } gates[] = {{"log", PROTO_LOG, 3}, {"rom", PROTO_ROM, 2}, {"mem", PROTO_MEM, 2}, {"loader", PROTO_PROG, 3}};
 
     for (size_t i = 0; i < sizeof(gates) / sizeof(gates[0]); i++) {
         cap_t gate = sk_env_get(gates[i].name);
@@ -256,7 +256,7 @@ static void test_files(void)
 
 static void test_heap(void)
 {
-    char *block[200] = { 0 };
+    char *block[200] = {0};
 
     srand(3);
     for (int i = 0; i < 5000; i++) {
@@ -317,7 +317,7 @@ void test_libc(void)
     char text[64];
 
     clock_gettime(CLOCK_MONOTONIC, &a);
-    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     clock_gettime(CLOCK_MONOTONIC, &b);
     long ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
     CHECK(ms >= 20 && ms < 2000);

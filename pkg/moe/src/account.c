@@ -37,7 +37,7 @@ struct account *account_make(struct account *parent, uint64_t bytes)
     }
     parent->used += bytes + ACCOUNT_OVERHEAD;
     parent->children++;
-    *a = (struct account){ .parent = parent, .limit = bytes, .in_use = true };
+    *a = (struct account){.parent = parent, .limit = bytes, .in_use = true};
     return a;
 }
 

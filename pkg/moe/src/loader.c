@@ -157,10 +157,10 @@ static int64_t load_file(struct load *l)
 
 int64_t image_load(struct program_image *im, const struct image_params *p)
 {
-    struct load l = { .image = im, .params = p };
+    struct load l = {.image = im, .params = p};
     int64_t err = SK_OK;
 
-    *im = (struct program_image){ 0 };
+    *im = (struct program_image){0};
     bool in_rom = strncmp(p->path, ROM_PREFIX, strlen(ROM_PREFIX)) == 0;
     l.module = in_rom ? rom_find(p->path + strlen(ROM_PREFIX)) : NULL;
     if (!l.module) {

@@ -16,7 +16,7 @@
 #include <util/bits.h>
 
 #define SESSIONS_MAX 128
-#define INPUT_MAX    1024u /* a power of two */
+#define INPUT_MAX 1024u /* a power of two */
 
 struct log_session {
     struct server_source source;
@@ -27,7 +27,7 @@ struct log_session {
 static struct log_session sessions[SESSIONS_MAX];
 
 static void console_write(const char *data, size_t len);
-static struct logline_console console = { .write = console_write };
+static struct logline_console console = {.write = console_write};
 
 static struct {
     struct server_source source;
@@ -141,12 +141,19 @@ static int64_t handle(void *ctx, struct msg *request, struct msg *reply)
     struct log_session *l = ctx;
 
     switch (request->op) {
-    case PROTO_ID: return PROTO_LOG;
-    case LOG_WRITE: return do_write(l, request);
-    case LOG_READ: return do_read(l, request, reply);
-    case LOG_BIND_INPUT: return do_bind_input(l, request);
-    case LOG_FLUSH: logline_flush(&console, &l->line); return SK_OK;
-    default: return SK_ENOSYS;
+    case PROTO_ID:
+        return PROTO_LOG;
+    case LOG_WRITE:
+        return do_write(l, request);
+    case LOG_READ:
+        return do_read(l, request, reply);
+    case LOG_BIND_INPUT:
+        return do_bind_input(l, request);
+    case LOG_FLUSH:
+        logline_flush(&console, &l->line);
+        return SK_OK;
+    default:
+        return SK_ENOSYS;
     }
 }
 
@@ -176,7 +183,7 @@ struct log_session *log_make(const char *tag, const char *colour, bool raw, int6
         *err = SK_ENOMEM;
         return NULL;
     }
-    *l = (struct log_session){ .raw = raw };
+    *l = (struct log_session){.raw = raw};
     if (!logline_init(&l->line, tag, colour)) {
         moe_log("log \"%s\": no colour \"%s\" (red, green, yellow, blue, magenta, cyan, white, or their first letters)",
                 tag, colour);

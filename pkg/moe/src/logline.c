@@ -13,9 +13,8 @@ static const struct {
     const char *name;
     int code;
 } colours[] = {
-    { 'r', "red", 31 },  { 'g', "green", 32 },   { 'y', "yellow", 33 },
-    { 'b', "blue", 34 }, { 'm', "magenta", 35 }, { 'c', "cyan", 36 },
-    { 'w', "white", 37 },
+    {'r', "red", 31},     {'g', "green", 32}, {'y', "yellow", 33}, {'b', "blue", 34},
+    {'m', "magenta", 35}, {'c', "cyan", 36},  {'w', "white", 37},
 };
 
 static char lower(char c)
@@ -39,7 +38,7 @@ static bool is_colour(size_t i, const char *colour)
 
 bool logline_init(struct logline *l, const char *tag, const char *colour)
 {
-    *l = (struct logline){ 0 };
+    *l = (struct logline){0};
     for (size_t i = 0; i < LOGLINE_TAG && tag[i]; i++) {
         l->tag[i] = tag[i] >= ' ' && tag[i] != 0x7f ? tag[i] : '?';
     }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define MOE_PRIORITY 250 /* above every program (prog.c: PRIORITY_MAX): it only ever works for moments */
-#define INIT_OPTION  "--init="
+#define INIT_OPTION "--init="
 
 static uint64_t hardware_random(void)
 {

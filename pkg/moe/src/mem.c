@@ -14,11 +14,11 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define SESSIONS_MAX   256
-#define SUPERPAGE      (2ull << 20)
-#define ALIGN_MAX      (1ull << 30)
-#define ACCOUNT_RUNS   1024u /* so that one client cannot fill the table of runs */
-#define RIGHTS_CLIENT  (RIGHT_R | RIGHT_W | RIGHT_X)
+#define SESSIONS_MAX 256
+#define SUPERPAGE (2ull << 20)
+#define ALIGN_MAX (1ull << 30)
+#define ACCOUNT_RUNS 1024u /* so that one client cannot fill the table of runs */
+#define RIGHTS_CLIENT (RIGHT_R | RIGHT_W | RIGHT_X)
 
 struct mem_session {
     struct server_source source;
@@ -130,7 +130,7 @@ int64_t run_alloc(struct account *a, uint64_t size, uint64_t align, uint32_t fla
     if (size > boot->ram_bytes) {
         return SK_ENOMEM;
     }
-    struct run r = { .size = align_up(size, PAGE_SIZE), .account = a, .flags = flags, .internal = internal };
+    struct run r = {.size = align_up(size, PAGE_SIZE), .account = a, .flags = flags, .internal = internal};
     if (!run_charge(&r)) {
         return SK_ENOMEM;
     }
@@ -160,7 +160,7 @@ int64_t run_free(struct run *r)
     }
     phys_free(&phys, r->base, r->size, r->region);
     account_uncharge(r->account, r->size);
-    *r = (struct run){ 0 };
+    *r = (struct run){0};
     return SK_OK;
 }
 
@@ -270,12 +270,18 @@ static int64_t do_sub(struct mem_session *s, struct msg *request, struct msg *re
 static int64_t handle(void *ctx, struct msg *request, struct msg *reply)
 {
     switch (request->op) {
-    case PROTO_ID: return PROTO_MEM;
-    case MEM_ALLOC: return do_alloc(ctx, request, reply);
-    case MEM_FREE: return do_free(ctx, request);
-    case MEM_STAT: return do_stat(ctx, request, reply);
-    case MEM_SUB: return do_sub(ctx, request, reply);
-    default: return SK_ENOSYS;
+    case PROTO_ID:
+        return PROTO_MEM;
+    case MEM_ALLOC:
+        return do_alloc(ctx, request, reply);
+    case MEM_FREE:
+        return do_free(ctx, request);
+    case MEM_STAT:
+        return do_stat(ctx, request, reply);
+    case MEM_SUB:
+        return do_sub(ctx, request, reply);
+    default:
+        return SK_ENOSYS;
     }
 }
 
@@ -304,7 +310,7 @@ struct mem_session *mem_make(struct account *a, bool own, int64_t *err)
         *err = SK_ENOMEM;
         return NULL;
     }
-    *s = (struct mem_session){ .account = a, .own = own };
+    *s = (struct mem_session){.account = a, .own = own};
     *err = server_gate(&s->source, CAP_NULL, handle, unused, s, 1);
     if (*err < 0) {
         return NULL;

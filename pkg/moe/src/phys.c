@@ -33,7 +33,7 @@ void phys_free(struct phys *p, uint64_t base, uint64_t size, uint32_t region)
         i++;
     }
     p->free_bytes += size;
-    struct phys_extent e = { base, size, region };
+    struct phys_extent e = {base, size, region};
     if (i < p->count && adjoins(&e, &p->extent[i])) {
         e.size += p->extent[i].size;
         erase(p, i);
@@ -53,7 +53,7 @@ static void cut(struct phys *p, unsigned i, uint64_t base, uint64_t size)
 
     p->free_bytes -= size;
     if (before && after) {
-        insert(p, i + 1, (struct phys_extent){ base + size, after, e->region });
+        insert(p, i + 1, (struct phys_extent){base + size, after, e->region});
         p->extent[i].size = before;
     } else if (before) {
         e->size = before;

@@ -14,9 +14,9 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define PROGRAMS_MAX     64
+#define PROGRAMS_MAX 64
 #define PRIORITY_DEFAULT 64u
-#define PRIORITY_MAX     200u /* below moe's own */
+#define PRIORITY_MAX 200u /* below moe's own */
 
 static struct program programs[PROGRAMS_MAX];
 struct program *program_ned;
@@ -43,7 +43,7 @@ int64_t program_add_cap(struct program *p, const char *name, cap_t cap, uint32_t
         return err;
     }
     struct sk_env_entry *e = &p->env.entry[p->env.count];
-    *e = (struct sk_env_entry){ .cap = cap };
+    *e = (struct sk_env_entry){.cap = cap};
     memcpy(e->name, name, strlen(name));
     p->rights[p->env.count++] = rights;
     return SK_OK;
@@ -88,7 +88,7 @@ static struct program *take_slot(void)
 {
     for (int i = 0; i < PROGRAMS_MAX; i++) {
         if (!programs[i].in_use) {
-            programs[i] = (struct program){ .in_use = true };
+            programs[i] = (struct program){.in_use = true};
             return &programs[i];
         }
     }
@@ -146,7 +146,7 @@ static void set_path(struct program *p, const char *path)
 
 /* A program in state NEW. Owns log and mem from here on. */
 struct program *program_make(const char *path, uint64_t kernel_bytes, uint64_t priority, cap_t log, cap_t mem,
-                            int64_t *err)
+                             int64_t *err)
 {
     struct program *p = take_slot();
     struct account *account = mem_find(mem);
@@ -205,10 +205,10 @@ static int64_t grant_fixed(struct program *p)
         cap_t cap, slot;
         uint32_t rights;
     } fixed[] = {
-        { p->image.task, CAP_TASK, RIGHT_ALL },
-        { p->image.thread, CAP_THREAD, RIGHT_ALL },
-        { p->image.quota, CAP_QUOTA, RIGHT_ALL },
-        { p->session.cap, CAP_MOE, RIGHT_CALL },
+        {p->image.task, CAP_TASK, RIGHT_ALL},
+        {p->image.thread, CAP_THREAD, RIGHT_ALL},
+        {p->image.quota, CAP_QUOTA, RIGHT_ALL},
+        {p->session.cap, CAP_MOE, RIGHT_CALL},
     };
     int64_t err = SK_OK;
 
@@ -222,12 +222,22 @@ static int64_t make_stack(struct program *p, uint64_t *sp)
 {
     const struct program_image *im = &p->image;
     const struct stack_aux aux[] = {
-        { AT_PHDR, im->phdr_vaddr }, { AT_PHENT, im->phdr_size }, { AT_PHNUM, im->phdr_count },
-        { AT_PAGESZ, PAGE_SIZE }, { AT_ENTRY, im->entry }, { AT_UID, 0 }, { AT_EUID, 0 }, { AT_GID, 0 },
-        { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_SK_ENV, PROGRAM_ENV }, { AT_SK_UTCB, PROGRAM_UTCB },
-        { AT_SK_FREE, PROGRAM_FREE }, { AT_SK_FREE_END, PROGRAM_FREE_END },
+        {AT_PHDR, im->phdr_vaddr},
+        {AT_PHENT, im->phdr_size},
+        {AT_PHNUM, im->phdr_count},
+        {AT_PAGESZ, PAGE_SIZE},
+        {AT_ENTRY, im->entry},
+        {AT_UID, 0},
+        {AT_EUID, 0},
+        {AT_GID, 0},
+        {AT_EGID, 0},
+        {AT_SECURE, 0},
+        {AT_SK_ENV, PROGRAM_ENV},
+        {AT_SK_UTCB, PROGRAM_UTCB},
+        {AT_SK_FREE, PROGRAM_FREE},
+        {AT_SK_FREE_END, PROGRAM_FREE_END},
     };
-    const uint64_t random[2] = { moe_random(), moe_random() };
+    const uint64_t random[2] = {moe_random(), moe_random()};
     int64_t err = SK_OK;
     char *mem = vm_map(im->stack->cap, 0, im->stack->size, RIGHT_R | RIGHT_W, &err);
 
@@ -277,7 +287,8 @@ static bool is_tagged(const struct program *p)
 
 static void report(const struct program *p)
 {
-    moe_log("program %s%s%s%s ended: %s", p->name, is_tagged(p) ? " (" : "", p->tag, is_tagged(p) ? ")" : "", p->reason);
+    moe_log("program %s%s%s%s ended: %s", p->name, is_tagged(p) ? " (" : "", p->tag, is_tagged(p) ? ")" : "",
+            p->reason);
 }
 
 /* p->reason and p->code are set. */

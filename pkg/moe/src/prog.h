@@ -8,9 +8,9 @@
 #include <proto/prog.h>
 #include <sk/env.h>
 
-#define PATH_BYTES      128
+#define PATH_BYTES 128
 #define DEBUG_TAG_BYTES 16
-#define KERNEL_DEFAULT  (512ull << 10) /* seven times what nvme-drv needs with a client */
+#define KERNEL_DEFAULT (512ull << 10) /* seven times what nvme-drv needs with a client */
 
 struct program {
     struct server_source gate;    /* the maker's */

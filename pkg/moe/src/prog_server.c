@@ -101,15 +101,24 @@ static int64_t do_kill(struct program *p, struct msg *request)
 static int64_t handle(void *ctx, struct msg *request, struct msg *reply)
 {
     switch (request->op) {
-    case PROTO_ID: return PROTO_PROG;
-    case PROG_ARG: return do_string(ctx, request, STRING_ARG);
-    case PROG_ENV: return do_string(ctx, request, STRING_ENV);
-    case PROG_CAP: return do_cap(ctx, request);
-    case PROG_START: return do_start(ctx, request);
-    case PROG_BIND: return do_bind(ctx, request);
-    case PROG_STATUS: return do_status(ctx, request, reply);
-    case PROG_KILL: return do_kill(ctx, request);
-    default: return SK_ENOSYS;
+    case PROTO_ID:
+        return PROTO_PROG;
+    case PROG_ARG:
+        return do_string(ctx, request, STRING_ARG);
+    case PROG_ENV:
+        return do_string(ctx, request, STRING_ENV);
+    case PROG_CAP:
+        return do_cap(ctx, request);
+    case PROG_START:
+        return do_start(ctx, request);
+    case PROG_BIND:
+        return do_bind(ctx, request);
+    case PROG_STATUS:
+        return do_status(ctx, request, reply);
+    case PROG_KILL:
+        return do_kill(ctx, request);
+    default:
+        return SK_ENOSYS;
     }
 }
 
@@ -198,11 +207,16 @@ static int64_t loader_handle(void *ctx, struct msg *request, struct msg *reply)
 {
     (void)ctx;
     switch (request->op) {
-    case PROTO_ID: return PROTO_PROG;
-    case PROG_CREATE: return do_create(request, reply);
-    case PROG_LOG: return do_log(request, reply);
-    case PROG_MEM: return do_mem(request, reply);
-    default: return SK_ENOSYS;
+    case PROTO_ID:
+        return PROTO_PROG;
+    case PROG_CREATE:
+        return do_create(request, reply);
+    case PROG_LOG:
+        return do_log(request, reply);
+    case PROG_MEM:
+        return do_mem(request, reply);
+    default:
+        return SK_ENOSYS;
     }
 }
 
@@ -215,7 +229,8 @@ void prog_init(void)
     }
 }
 
-/* --- ned ------------------------------------------------------------------------------------------------------------ */
+/* --- ned ------------------------------------------------------------------------------------------------------------
+ */
 
 static int64_t add_ned_caps(struct program *p)
 {
@@ -224,9 +239,9 @@ static int64_t add_ned_caps(struct program *p)
         cap_t cap;
         uint32_t rights;
     } caps[] = {
-        { "loader", loader.cap, RIGHT_CALL },       { "icu", boot->irqctl, RIGHT_ALL },
-        { "iommu", boot->dmactl, RIGHT_ALL },       { "ioport", boot->ioport, RIGHT_ALL },
-        { "sigma0", boot->device_memory, RIGHT_ALL }, { "machine", boot->machine, RIGHT_ALL },
+        {"loader", loader.cap, RIGHT_CALL},         {"icu", boot->irqctl, RIGHT_ALL},
+        {"iommu", boot->dmactl, RIGHT_ALL},         {"ioport", boot->ioport, RIGHT_ALL},
+        {"sigma0", boot->device_memory, RIGHT_ALL}, {"machine", boot->machine, RIGHT_ALL},
     };
     int64_t err = SK_OK;
 

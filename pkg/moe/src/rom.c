@@ -72,10 +72,14 @@ static int64_t handle(void *ctx, struct msg *request, struct msg *reply)
 {
     (void)ctx;
     switch (request->op) {
-    case PROTO_ID: return PROTO_ROM;
-    case ROM_OPEN: return do_open(request, reply);
-    case ROM_ENTRY: return do_entry(request, reply);
-    default: return SK_ENOSYS;
+    case PROTO_ID:
+        return PROTO_ROM;
+    case ROM_OPEN:
+        return do_open(request, reply);
+    case ROM_ENTRY:
+        return do_entry(request, reply);
+    default:
+        return SK_ENOSYS;
     }
 }
 

@@ -75,7 +75,7 @@ uint64_t stack_build(char *mem, size_t size, uint64_t top, const struct strings 
         return 0;
     }
     size_t sp = align_down(size - text - words * sizeof(uint64_t), 16);
-    struct builder b = { mem, size, top, size - text, (uint64_t *)(void *)(mem + sp) };
+    struct builder b = {mem, size, top, size - text, (uint64_t *)(void *)(mem + sp)};
     *b.word++ = args;
     place_kind(&b, all, STRING_ARG);
     place_kind(&b, all, STRING_ENV);
