@@ -131,12 +131,12 @@ enum sys_nr {
                           reason in the state page) or until an event is pending for the calling thread:
                           rax = VCPU_SIGNAL, rdx = the label of a signal, taken as by SYS_WAIT, or
                           rax = VCPU_EVENT: an event of another kind; take it with SYS_WAIT.
-                          SK_EBUSY (another thread runs it), SK_EINVAL (state refused; exit.reason =
-                          VCPU_EXIT_INVALID and exit.qual say why). */
+                          SK_EBUSY (another thread runs it), SK_EGONE (destroyed meanwhile), SK_EINVAL (state
+                          refused; exit.reason = VCPU_EXIT_INVALID and exit.qual say why). */
     SYS_VCPU_GET,      /* a0 cap(VCPU:CTRL), a1 VCPU_GROUP_* mask: brings these groups into the page. */
     SYS_DOORBELL_BIND, /* a0 cap(GUEST:BIND), a1 I/O port, a2 value | DOORBELL_ANY, a3 cap(SIGNAL:CALL).
                           From now on an OUT of that value (16 or 32 bit) to that port raises the signal
-                          and does not exit. SK_EEXIST. CAP_NULL as a3 removes it. */
+                          and does not exit. SK_EEXIST, SK_ENOMEM (too many). CAP_NULL as a3 removes it; SK_ENOENT. */
 
     /* --- console and machine --- */
     SYS_CONSOLE_WRITE, /* a0 cap(CONSOLE:W), a1 bytes (at most UTCB_BYTES) from the UTCB. */

@@ -69,6 +69,11 @@ CODE16 g16_int
     hlt
 END g16_int
 
+CODE16 g16_ud
+    ud2
+    hlt
+END g16_ud
+
 /* an access to each page that ebx names */
 CODE16 g16_touch
     mov (%ebx), %eax

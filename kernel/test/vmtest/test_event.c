@@ -3,6 +3,8 @@
 #include "vmtest.h"
 
 GUEST_CODE(g16_spin);
+GUEST_CODE(g16_int);
+GUEST_CODE(g16_ud);
 GUEST_CODE(g16_shadow);
 GUEST_CODE(g16_doorbell);
 GUEST_CODE(g16_doorbell_spin);
@@ -75,6 +77,31 @@ static void test_interrupted_event(struct vm *vm)
     vm->s->run.inject = vm->s->exit.idt_vectoring;
     CHECK_EXIT(vm, VCPU_EXIT_HLT);
     CHECK_EQ(vm_data(vm, 0), 1);
+}
+
+/* The guest's own: an exception comes back too, INT n is simply executed again. */
+static void interrupted_own(struct vm *vm, unsigned vector, uint64_t want)
+{
+    *(uint32_t *)(vm->mem + vector * 4) = CODE + 2;
+    vm->s->ss.base = HOLE;
+    CHECK_EXIT(vm, VCPU_EXIT_MMIO);
+    CHECK_EQ(vm->s->exit.gpa, HOLE + STACK - 2);
+    CHECK_EQ(vm->s->exit.idt_vectoring, want);
+    CHECK_EQ(vm->s->rip, CODE);
+    vm->s->ss.base = 0;
+    vm->s->dirty = VCPU_GROUP_BASE;
+    vm->s->run.inject = vm->s->exit.idt_vectoring;
+    CHECK_EXIT(vm, VCPU_EXIT_HLT);
+    CHECK_EQ(vm->s->rip, CODE + 2);
+    CHECK_EQ(vm->s->gpr[GPR_RSP], STACK - 6);
+}
+
+static void test_interrupted_own(struct vm *vm)
+{
+    VM_LOAD16(vm, g16_ud);
+    interrupted_own(vm, 6, VCPU_EVENT_VALID | VCPU_EVENT_EXCP | 6);
+    VM_LOAD16(vm, g16_int);
+    interrupted_own(vm, 0x21, 0);
 }
 
 static void test_irq_window(struct vm *vm)
@@ -303,6 +330,7 @@ static void test_gate_event(struct vm *vm)
 const struct test tests_event[] = {
     { "injection", test_inject },
     { "interrupted event", test_interrupted_event },
+    { "interrupted event of the guest's own", test_interrupted_own },
     { "interrupt window", test_irq_window },
     { "interrupt shadow", test_shadow },
     { "NMI and NMI window", test_nmi },
