@@ -32,6 +32,10 @@ const char *device_tree_check(const void *fdt, size_t size)
     if (fdt_totalsize(fdt) > size) {
         return "it is truncated";
     }
+    /* libfdt's check of older formats reads through a null pointer (found by fuzzing); dtc writes 17. */
+    if (fdt_version(fdt) < 17 || fdt_last_comp_version(fdt) > 17) {
+        return "its format version is not 17";
+    }
     int e = fdt_check_full(fdt, size);
     if (e != 0) {
         return fdt_strerror(e);

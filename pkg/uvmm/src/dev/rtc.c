@@ -222,9 +222,11 @@ static void rtc_write(unsigned reg, uint8_t v)
         cmos[RTC_A] = v & 0x7f;
         break;
     case RTC_B:
-        registers_from_clock();
+        cmos[RTC_B] = v & (uint8_t)~B_SET;
         if (was_set && (v & B_SET) == 0) {
             clock_from_registers();
+        } else if (!was_set) {
+            registers_from_clock(); /* in the new format, where they stand still from now on */
         }
         cmos[RTC_B] = v;
         break;

@@ -230,13 +230,18 @@ void uart_reset(void)
     uart.divisor = 12;
 }
 
+int uart_claim(const char *name)
+{
+    uart_reset();
+    return bus_port_add(UART_PORT, 8, &uart_ops, NULL, name);
+}
+
 static int uart_probe(const void *fdt, int node, const char *name)
 {
     (void)fdt;
     (void)node;
-    uart_reset();
     console_port_add(&port);
-    return bus_port_add(UART_PORT, 8, &uart_ops, NULL, name);
+    return uart_claim(name);
 }
 
 const struct device_type uart_type = {"ns16550a", uart_probe, uart_reset};

@@ -6,3 +6,5 @@
 
 extern const struct device_type uart_type;
 void uart_reset(void);
+/* Claims the ports, in reset state; probing does that and joins the console. */
+int uart_claim(const char *name);
