@@ -4,7 +4,7 @@
 #include <string.h>
 #include <util/bits.h>
 
-struct gpt_header { /* on the disk */
+struct gpt_header {    /* on the disk */
     char signature[8]; /* "EFI PART" */
     uint32_t revision; /* 0x00010000 */
     uint32_t header_size;
@@ -85,14 +85,16 @@ static const char *header_check(const struct gpt_disk *disk, uint8_t *block, con
     if (h->first_usable > h->last_usable || h->last_usable >= disk->blocks) {
         return "usable range";
     }
-    if (h->entries_lba < 2 || !range_ok(h->entries_lba, (bytes + disk->block_size - 1) / disk->block_size, disk->blocks)) {
+    if (h->entries_lba < 2 ||
+        !range_ok(h->entries_lba, (bytes + disk->block_size - 1) / disk->block_size, disk->blocks)) {
         return "position of the entries";
     }
     return NULL;
 }
 
 /* One copy of the table. SK_ENOENT: no signature; SK_EINVAL: *damage is set. */
-static int64_t copy_read(const struct gpt_disk *disk, uint64_t lba, uint8_t *buf, struct gpt_table *t, const char **damage)
+static int64_t copy_read(const struct gpt_disk *disk, uint64_t lba, uint8_t *buf, struct gpt_table *t,
+                         const char **damage)
 {
     struct gpt_header h;
     int64_t err = disk->read(disk->ctx, lba, 1, buf);
@@ -209,8 +211,8 @@ int64_t gpt_entry(const struct gpt_table *t, uint32_t i, struct gpt_part *p)
     if (!entry_used(&e)) {
         return SK_ENOENT;
     }
-    *p = (struct gpt_part){ .number = i + 1, .type = e.type, .guid = e.guid, .first = e.first, .last = e.last,
-                            .attributes = e.attributes };
+    *p = (struct gpt_part){
+        .number = i + 1, .type = e.type, .guid = e.guid, .first = e.first, .last = e.last, .attributes = e.attributes};
     label_convert(e.name, p->label);
     if (e.first > e.last || e.first < t->first_usable || e.last > t->last_usable) {
         return SK_ERANGE;
@@ -226,7 +228,7 @@ int64_t gpt_entry(const struct gpt_table *t, uint32_t i, struct gpt_part *p)
 }
 
 /* Text order of the bytes: the first three groups are little-endian numbers [UEFI-2.9 appendix A]. */
-static const uint8_t guid_order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+static const uint8_t guid_order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
 
 void gpt_guid_format(const struct gpt_guid *g, char text[GPT_GUID_TEXT])
 {

@@ -27,7 +27,8 @@ static void seal(uint8_t *h)
 
     memcpy(h, "EFI PART", 8);
     memcpy(&header, h + 12, 4), memcpy(&lba, h + 72, 8), memcpy(&n, h + 80, 4), memcpy(&size, h + 84, 4);
-    if (lba < BLOCKS && n <= GPT_ENTRIES_MAX && size <= 4096 && range_ok(lba * 512, (uint64_t)n * size, sizeof(image))) {
+    if (lba < BLOCKS && n <= GPT_ENTRIES_MAX && size <= 4096 &&
+        range_ok(lba * 512, (uint64_t)n * size, sizeof(image))) {
         crc = gpt_crc32(image + lba * 512, (size_t)n * size);
         memcpy(h + 88, &crc, 4);
     }
@@ -43,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t buf[GPT_ENTRIES_MAX * 128 + 1024];
-    struct gpt_disk d = { .read = image_read, .blocks = BLOCKS, .block_size = 512 };
+    struct gpt_disk d = {.read = image_read, .blocks = BLOCKS, .block_size = 512};
     struct gpt_table t;
     struct gpt_part p;
 

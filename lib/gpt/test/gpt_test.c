@@ -3,7 +3,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
 #include <gpt/gpt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +33,10 @@ static int64_t image_read(void *ctx, uint64_t lba, uint32_t blocks, void *buf)
     return SK_OK;
 }
 
-static void put(uint8_t *p, unsigned off, uint64_t v, unsigned bytes) { memcpy(p + off, &v, bytes); }
+static void put(uint8_t *p, unsigned off, uint64_t v, unsigned bytes)
+{
+    memcpy(p + off, &v, bytes);
+}
 
 /* (Re)computes the checksums of the copy whose header is at lba. */
 static void seal(struct image *im, uint64_t lba)
@@ -99,8 +105,14 @@ static int setup_size(void **state, uint32_t block_size)
     *state = im;
     return 0;
 }
-static int setup(void **state) { return setup_size(state, 512); }
-static int setup_4k(void **state) { return setup_size(state, 4096); }
+static int setup(void **state)
+{
+    return setup_size(state, 512);
+}
+static int setup_4k(void **state)
+{
+    return setup_size(state, 4096);
+}
 static int teardown(void **state)
 {
     struct image *im = *state;
@@ -113,7 +125,7 @@ static int teardown(void **state)
 
 static int64_t read_table(struct image *im, struct gpt_table *t)
 {
-    struct gpt_disk d = { .read = image_read, .ctx = im, .blocks = BLOCKS, .block_size = im->block_size };
+    struct gpt_disk d = {.read = image_read, .ctx = im, .blocks = BLOCKS, .block_size = im->block_size};
 
     return gpt_read(&d, im->buf, gpt_buffer_size(im->block_size), t);
 }
@@ -187,22 +199,22 @@ static void test_damage(void **state)
 {
     struct image *im = *state;
 
-    damage(im, 0, 0, 1, false);          /* signature */
-    damage(im, 60, 1, 4, false);         /* header CRC */
-    damage(im, 12, 91, 4, true);         /* header sizes */
+    damage(im, 0, 0, 1, false);  /* signature */
+    damage(im, 60, 1, 4, false); /* header CRC */
+    damage(im, 12, 91, 4, true); /* header sizes */
     damage(im, 12, 0xffffffff, 4, true);
-    damage(im, 8, 0x20000, 4, true);     /* revision */
-    damage(im, 24, 2, 8, true);          /* position */
-    damage(im, 40, 201, 8, true);        /* usable range */
+    damage(im, 8, 0x20000, 4, true); /* revision */
+    damage(im, 24, 2, 8, true);      /* position */
+    damage(im, 40, 201, 8, true);    /* usable range */
     damage(im, 48, BLOCKS, 8, true);
-    damage(im, 72, 1, 8, true);          /* entries over the header */
+    damage(im, 72, 1, 8, true); /* entries over the header */
     damage(im, 72, BLOCKS - 3, 8, true);
     damage(im, 72, UINT64_MAX, 8, true);
     damage(im, 80, 0, 4, true);
     damage(im, 80, 0x80000000, 4, true);
     damage(im, 84, 64, 4, true);
     damage(im, 84, 0x10000000, 4, true);
-    damage(im, 88, 0, 4, true);          /* CRC of the entries */
+    damage(im, 88, 0, 4, true); /* CRC of the entries */
 }
 
 static void test_both_damaged(void **state)
@@ -254,7 +266,7 @@ static void test_label(void **state)
     struct image *im = *state;
     struct gpt_table t;
     struct gpt_part p;
-    static const uint16_t name[36] = { 'a', 0xe9, 0x20ac, 0xd83d, 0xde00, 0xd800, 'z' };
+    static const uint16_t name[36] = {'a', 0xe9, 0x20ac, 0xd83d, 0xde00, 0xd800, 'z'};
 
     memcpy(entry(im, 2, 0) + 56, name, sizeof(name));
     seal(im, 1);
@@ -272,7 +284,7 @@ static void test_small_disk(void **state)
 {
     struct image *im = *state;
     struct gpt_table t;
-    struct gpt_disk d = { .read = image_read, .ctx = im, .blocks = 2, .block_size = im->block_size };
+    struct gpt_disk d = {.read = image_read, .ctx = im, .blocks = 2, .block_size = im->block_size};
 
     assert_int_equal(gpt_read(&d, im->buf, gpt_buffer_size(im->block_size), &t), SK_ENOENT);
     assert_int_equal(gpt_read(&d, im->buf, 512, &t), SK_EINVAL);
@@ -282,9 +294,12 @@ static void test_small_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_good), cmocka_unit_test_setup_teardown(test_good, setup_4k, teardown), T(test_none), T(test_crc),
-        T(test_damage), cmocka_unit_test_setup_teardown(test_damage, setup_4k, teardown), T(test_both_damaged),
-        T(test_read_errors), T(test_bad_entries), T(test_label), T(test_small_disk),
+        T(test_good),         cmocka_unit_test_setup_teardown(test_good, setup_4k, teardown),
+        T(test_none),         T(test_crc),
+        T(test_damage),       cmocka_unit_test_setup_teardown(test_damage, setup_4k, teardown),
+        T(test_both_damaged), T(test_read_errors),
+        T(test_bad_entries),  T(test_label),
+        T(test_small_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

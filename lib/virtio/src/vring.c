@@ -51,7 +51,7 @@ struct vring_walk {
 
 static struct virtq_desc desc_read(volatile virtq_desc_any *d)
 {
-    return (struct virtq_desc){ .addr = d->addr, .len = d->len, .flags = d->flags, .next = d->next };
+    return (struct virtq_desc){.addr = d->addr, .len = d->len, .flags = d->flags, .next = d->next};
 }
 
 static int walk_enter_indirect(struct vring *vq, struct vring_walk *w, const struct virtq_desc *d)
@@ -68,7 +68,10 @@ static int walk_enter_indirect(struct vring *vq, struct vring_walk *w, const str
         return vring_fail(vq, "indirect table with a bad length");
     }
     *w = (struct vring_walk){
-        .table = gmem_ptr(vq->mem, d->addr, d->len), .indirect = true, .size = entries, .left = entries,
+        .table = gmem_ptr(vq->mem, d->addr, d->len),
+        .indirect = true,
+        .size = entries,
+        .left = entries,
     };
     return w->table ? 0 : vring_fail(vq, "indirect table outside guest memory");
 }
@@ -87,7 +90,7 @@ static int chain_add(struct vring *vq, struct vring_seg *seg, unsigned *n, unsig
     if (!write && chain->writable) {
         return vring_fail(vq, "readable descriptor behind a writable one");
     }
-    seg[*n] = (struct vring_seg){ .gpa = d->addr, .len = d->len, .write = write };
+    seg[*n] = (struct vring_seg){.gpa = d->addr, .len = d->len, .write = write};
     *n += 1;
     chain->readable += !write;
     chain->writable += write;
@@ -96,7 +99,7 @@ static int chain_add(struct vring *vq, struct vring_seg *seg, unsigned *n, unsig
 
 static int chain_walk(struct vring *vq, struct vring_seg *seg, unsigned max, struct vring_chain *chain)
 {
-    struct vring_walk w = { .table = vq->desc, .size = vq->num, .left = vq->num, .index = chain->head };
+    struct vring_walk w = {.table = vq->desc, .size = vq->num, .left = vq->num, .index = chain->head};
     unsigned n = 0;
 
     for (;;) {
@@ -152,7 +155,7 @@ int vring_pop(struct vring *vq, struct vring_seg *seg, unsigned max, struct vrin
     if (vq->in_flight == vq->num) {
         return vring_fail(vq, "more chains in flight than the queue has entries");
     }
-    *chain = (struct vring_chain){ .head = vq->avail->ring[vq->next_avail & (vq->num - 1)] };
+    *chain = (struct vring_chain){.head = vq->avail->ring[vq->next_avail & (vq->num - 1)]};
     int n = chain_walk(vq, seg, max, chain);
 
     if (n > 0) {

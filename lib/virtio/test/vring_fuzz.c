@@ -7,7 +7,7 @@
 #include <util/bits.h>
 #include <virtio/vring.h>
 
-#define NUM   16u
+#define NUM 16u
 #define BYTES 4096u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,18 +26,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(ram, 0, sizeof(ram));
     memcpy(ram, data + 1, min(size - 1, sizeof(ram)));
     gmem_init(&mem);
-    if (gmem_add(&mem, &(struct gmem_region){ .gpa = 0, .size = BYTES, .host = ram })) {
+    if (gmem_add(&mem, &(struct gmem_region){.gpa = 0, .size = BYTES, .host = ram})) {
         abort();
     }
-    struct vring_config cfg = { .num = NUM, .desc = 0, .avail = 256, .used = 320,
-                                .features = (uint64_t)(data[0] & 3) << 28 };
+    struct vring_config cfg = {
+        .num = NUM, .desc = 0, .avail = 256, .used = 320, .features = (uint64_t)(data[0] & 3) << 28};
     if (vring_init(&vq, &mem, &cfg)) {
         abort();
     }
     for (unsigned i = 0; i < 64; i++) {
         int n = vring_pop(&vq, seg, ARRAY_SIZE(seg), &c);
 
-        if (n > 8 || (n > 0 && (unsigned)n != (unsigned)c.readable + c.writable) || (n < 0) != (vring_error(&vq) != NULL)) {
+        if (n > 8 || (n > 0 && (unsigned)n != (unsigned)c.readable + c.writable) ||
+            (n < 0) != (vring_error(&vq) != NULL)) {
             abort();
         }
         if (n <= 0) {

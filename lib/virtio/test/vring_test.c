@@ -3,7 +3,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
 #include <abi/types.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +14,13 @@
 #include <virtio/blk.h>
 #include <virtio/vring.h>
 
-#define NUM   8u
-#define BASE  0x10000u
+#define NUM 8u
+#define BASE 0x10000u
 #define BYTES 0x10000u
-#define DESC  BASE
+#define DESC BASE
 #define AVAIL (BASE + 0x1000)
-#define USED  (BASE + 0x2000)
-#define DATA  (BASE + 0x4000)
+#define USED (BASE + 0x2000)
+#define DATA (BASE + 0x4000)
 
 struct env {
     struct gmem mem;
@@ -33,12 +36,12 @@ struct env {
 static struct env *env_new(uint64_t features)
 {
     struct env *e = calloc(1, sizeof(*e));
-    struct vring_config cfg = { .num = NUM, .desc = DESC, .avail = AVAIL, .used = USED, .features = features };
+    struct vring_config cfg = {.num = NUM, .desc = DESC, .avail = AVAIL, .used = USED, .features = features};
 
     e->ram = aligned_alloc(4096, BYTES);
     memset(e->ram, 0, BYTES);
     gmem_init(&e->mem);
-    assert_int_equal(gmem_add(&e->mem, &(struct gmem_region){ .gpa = BASE, .size = BYTES, .host = e->ram }), SK_OK);
+    assert_int_equal(gmem_add(&e->mem, &(struct gmem_region){.gpa = BASE, .size = BYTES, .host = e->ram}), SK_OK);
     assert_int_equal(vring_init(&e->vq, &e->mem, &cfg), SK_OK);
     e->desc = (void *)e->ram;
     e->avail = (void *)(e->ram + 0x1000);
@@ -88,9 +91,9 @@ static void test_chain(void **state)
 {
     struct env *e = *state;
 
-    e->desc[3] = (struct virtq_desc){ .addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_NEXT, .next = 1 };
-    e->desc[1] = (struct virtq_desc){ .addr = DATA + 64, .len = 0, .flags = VIRTQ_DESC_F_NEXT, .next = 5 };
-    e->desc[5] = (struct virtq_desc){ .addr = DATA + 4096, .len = 512, .flags = VIRTQ_DESC_F_WRITE };
+    e->desc[3] = (struct virtq_desc){.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_NEXT, .next = 1};
+    e->desc[1] = (struct virtq_desc){.addr = DATA + 64, .len = 0, .flags = VIRTQ_DESC_F_NEXT, .next = 5};
+    e->desc[5] = (struct virtq_desc){.addr = DATA + 4096, .len = 512, .flags = VIRTQ_DESC_F_WRITE};
     assert_int_equal(pop(e), 0);
     post(e, 3);
     assert_int_equal(pop(e), 2);
@@ -113,7 +116,7 @@ static void test_unpop(void **state)
 {
     struct env *e = *state;
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 16 };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 16};
     post(e, 0);
     assert_int_equal(pop(e), 1);
     vring_unpop(&e->vq);
@@ -125,19 +128,19 @@ static void test_indirect(void **state)
 {
     struct env *e = *state;
     struct virtq_desc t[3] = {
-        { .addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_NEXT, .next = 2 },
-        { .addr = DATA + 600, .len = 1, .flags = VIRTQ_DESC_F_WRITE },
-        { .addr = DATA + 512, .len = 8, .flags = VIRTQ_DESC_F_NEXT, .next = 1 },
+        {.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_NEXT, .next = 2},
+        {.addr = DATA + 600, .len = 1, .flags = VIRTQ_DESC_F_WRITE},
+        {.addr = DATA + 512, .len = 8, .flags = VIRTQ_DESC_F_NEXT, .next = 1},
     };
 
     memcpy(e->ram + 0x5001, t, sizeof(t)); /* not aligned */
-    e->desc[0] = (struct virtq_desc){ .addr = BASE + 0x5001, .len = sizeof(t), .flags = VIRTQ_DESC_F_INDIRECT };
+    e->desc[0] = (struct virtq_desc){.addr = BASE + 0x5001, .len = sizeof(t), .flags = VIRTQ_DESC_F_INDIRECT};
     post(e, 0);
     assert_int_equal(pop(e), 3);
     assert_int_equal(e->chain.readable, 2);
     assert_int_equal(e->seg[1].gpa, DATA + 512);
     /* direct descriptors, then an indirect one */
-    e->desc[4] = (struct virtq_desc){ .addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_NEXT, .next = 0 };
+    e->desc[4] = (struct virtq_desc){.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_NEXT, .next = 0};
     post(e, 4);
     assert_int_equal(pop(e), 4);
 }
@@ -146,18 +149,18 @@ static void test_indirect_hostile(void **state)
 {
     struct env *e = *state;
     static const struct virtq_desc bad[] = {
-        { .addr = DATA, .len = 17, .flags = VIRTQ_DESC_F_INDIRECT },
-        { .addr = DATA, .len = 0, .flags = VIRTQ_DESC_F_INDIRECT },
-        { .addr = DATA, .len = 0xfffffff0, .flags = VIRTQ_DESC_F_INDIRECT },
-        { .addr = BASE + BYTES - 16, .len = 32, .flags = VIRTQ_DESC_F_INDIRECT },
-        { .addr = UINT64_MAX - 7, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT },
-        { .addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT, .next = 1 },
-        { .addr = DESC, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT }, /* the table contains itself */
+        {.addr = DATA, .len = 17, .flags = VIRTQ_DESC_F_INDIRECT},
+        {.addr = DATA, .len = 0, .flags = VIRTQ_DESC_F_INDIRECT},
+        {.addr = DATA, .len = 0xfffffff0, .flags = VIRTQ_DESC_F_INDIRECT},
+        {.addr = BASE + BYTES - 16, .len = 32, .flags = VIRTQ_DESC_F_INDIRECT},
+        {.addr = UINT64_MAX - 7, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT},
+        {.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT, .next = 1},
+        {.addr = DESC, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT}, /* the table contains itself */
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        struct vring_config cfg = { .num = NUM, .desc = DESC, .avail = AVAIL, .used = USED,
-                                    .features = VIRTIO_F_INDIRECT_DESC };
+        struct vring_config cfg = {
+            .num = NUM, .desc = DESC, .avail = AVAIL, .used = USED, .features = VIRTIO_F_INDIRECT_DESC};
         e->avail->idx = 0;
         assert_int_equal(vring_init(&e->vq, &e->mem, &cfg), SK_OK);
         e->desc[0] = bad[i];
@@ -171,7 +174,7 @@ static void test_indirect_not_negotiated(void **state)
     struct env *e = env_new(0);
 
     (void)state;
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT};
     post(e, 0);
     expect_broken(e);
     void *p = e;
@@ -182,8 +185,8 @@ static void test_loop(void **state)
 {
     struct env *e = *state;
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 0, .flags = VIRTQ_DESC_F_NEXT, .next = 1 };
-    e->desc[1] = (struct virtq_desc){ .addr = DATA, .len = 0, .flags = VIRTQ_DESC_F_NEXT, .next = 0 };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 0, .flags = VIRTQ_DESC_F_NEXT, .next = 1};
+    e->desc[1] = (struct virtq_desc){.addr = DATA, .len = 0, .flags = VIRTQ_DESC_F_NEXT, .next = 0};
     post(e, 0);
     expect_broken(e);
 }
@@ -200,7 +203,7 @@ static void test_next_outside(void **state)
 {
     struct env *e = *state;
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 1, .flags = VIRTQ_DESC_F_NEXT, .next = 0xffff };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 1, .flags = VIRTQ_DESC_F_NEXT, .next = 0xffff};
     post(e, 0);
     expect_broken(e);
 }
@@ -210,8 +213,8 @@ static void test_too_long(void **state)
     struct env *e = *state;
 
     for (uint16_t i = 0; i < 5; i++) {
-        e->desc[i] = (struct virtq_desc){ .addr = DATA, .len = 1, .flags = i < 4 ? VIRTQ_DESC_F_NEXT : 0,
-                                          .next = (uint16_t)(i + 1) };
+        e->desc[i] = (struct virtq_desc){
+            .addr = DATA, .len = 1, .flags = i < 4 ? VIRTQ_DESC_F_NEXT : 0, .next = (uint16_t)(i + 1)};
     }
     post(e, 0);
     expect_broken(e);
@@ -221,8 +224,9 @@ static void test_order(void **state)
 {
     struct env *e = *state;
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 1, .flags = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE, .next = 1 };
-    e->desc[1] = (struct virtq_desc){ .addr = DATA, .len = 1 };
+    e->desc[0] =
+        (struct virtq_desc){.addr = DATA, .len = 1, .flags = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE, .next = 1};
+    e->desc[1] = (struct virtq_desc){.addr = DATA, .len = 1};
     post(e, 0);
     expect_broken(e);
 }
@@ -231,7 +235,7 @@ static void test_empty_chain(void **state)
 {
     struct env *e = *state;
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 0 };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 0};
     post(e, 0);
     expect_broken(e);
 }
@@ -248,7 +252,7 @@ static void test_in_flight(void **state)
 {
     struct env *e = *state;
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 1 };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 1};
     for (unsigned i = 0; i < NUM; i++) {
         post(e, 0);
         assert_int_equal(pop(e), 1);
@@ -261,7 +265,7 @@ static void test_wrap(void **state)
 {
     struct env *e = *state;
 
-    e->desc[2] = (struct virtq_desc){ .addr = DATA, .len = 1 };
+    e->desc[2] = (struct virtq_desc){.addr = DATA, .len = 1};
     for (unsigned i = 0; i < 70000; i++) {
         post(e, 2);
         assert_int_equal(pop(e), 1);
@@ -276,7 +280,7 @@ static void test_flags_suppression(void **state)
 {
     struct env *e = *state;
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 1 };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 1};
     vring_kick_disable(&e->vq);
     assert_int_equal(e->used->flags, VIRTQ_USED_F_NO_NOTIFY);
     post(e, 0);
@@ -295,7 +299,7 @@ static void test_event_idx(void **state)
     uint16_t *used_event = &e->avail->ring[NUM];
     uint16_t *avail_event = (uint16_t *)(void *)&e->used->ring[NUM];
 
-    e->desc[0] = (struct virtq_desc){ .addr = DATA, .len = 1 };
+    e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 1};
     *used_event = 2; /* interrupt when used.idx becomes 3 */
     for (unsigned i = 0; i < 4; i++) {
         post(e, 0);
@@ -319,7 +323,7 @@ static void test_event_idx(void **state)
 static void test_init_errors(void **state)
 {
     struct env *e = *state;
-    struct vring_config ok = { .num = NUM, .desc = DESC, .avail = AVAIL, .used = USED }, c;
+    struct vring_config ok = {.num = NUM, .desc = DESC, .avail = AVAIL, .used = USED}, c;
 
     c = ok, c.num = 0;
     assert_int_equal(vring_init(&e->vq, &e->mem, &c), SK_EINVAL);
@@ -346,13 +350,13 @@ static void test_gmem(void **state)
 
     (void)state;
     gmem_init(&m);
-    assert_int_equal(gmem_add(&m, &(struct gmem_region){ .gpa = 0x3000, .size = 4096, .host = b }), SK_OK);
-    assert_int_equal(gmem_add(&m, &(struct gmem_region){ .gpa = 0x1000, .size = 8192, .host = a }), SK_OK);
-    assert_int_equal(gmem_add(&m, &(struct gmem_region){ .gpa = 0x2fff, .size = 1 }), SK_EEXIST);
-    assert_int_equal(gmem_add(&m, &(struct gmem_region){ .gpa = 0, .size = 0x1001 }), SK_EEXIST);
-    assert_int_equal(gmem_add(&m, &(struct gmem_region){ .gpa = 0, .size = 0 }), SK_EINVAL);
-    assert_int_equal(gmem_add(&m, &(struct gmem_region){ .gpa = UINT64_MAX, .size = 2 }), SK_EINVAL);
-    assert_null(gmem_ptr(&m, 0x2ffc, 8)); /* not in one region, ... */
+    assert_int_equal(gmem_add(&m, &(struct gmem_region){.gpa = 0x3000, .size = 4096, .host = b}), SK_OK);
+    assert_int_equal(gmem_add(&m, &(struct gmem_region){.gpa = 0x1000, .size = 8192, .host = a}), SK_OK);
+    assert_int_equal(gmem_add(&m, &(struct gmem_region){.gpa = 0x2fff, .size = 1}), SK_EEXIST);
+    assert_int_equal(gmem_add(&m, &(struct gmem_region){.gpa = 0, .size = 0x1001}), SK_EEXIST);
+    assert_int_equal(gmem_add(&m, &(struct gmem_region){.gpa = 0, .size = 0}), SK_EINVAL);
+    assert_int_equal(gmem_add(&m, &(struct gmem_region){.gpa = UINT64_MAX, .size = 2}), SK_EINVAL);
+    assert_null(gmem_ptr(&m, 0x2ffc, 8));        /* not in one region, ... */
     assert_true(gmem_write(&m, 0x2ffc, buf, 8)); /* ... but copies go across */
     assert_memory_equal(b, "efg", 4);
     memset(buf, 0, 8);
@@ -369,15 +373,29 @@ static void test_gmem(void **state)
     assert_ptr_equal(gmem_ptr(&m, 0x3001, 1), b + 1);
 }
 
-#define T(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define TE(f) cmocka_unit_test_setup_teardown(f, setup_event, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_chain), T(test_unpop), T(test_indirect), T(test_indirect_hostile),
-        cmocka_unit_test(test_indirect_not_negotiated), T(test_loop), T(test_head_outside), T(test_next_outside),
-        T(test_too_long), T(test_order), T(test_empty_chain), T(test_index_jump), T(test_in_flight), T(test_wrap),
-        T(test_flags_suppression), TE(test_event_idx), T(test_init_errors), cmocka_unit_test(test_gmem),
+        T(test_chain),
+        T(test_unpop),
+        T(test_indirect),
+        T(test_indirect_hostile),
+        cmocka_unit_test(test_indirect_not_negotiated),
+        T(test_loop),
+        T(test_head_outside),
+        T(test_next_outside),
+        T(test_too_long),
+        T(test_order),
+        T(test_empty_chain),
+        T(test_index_jump),
+        T(test_in_flight),
+        T(test_wrap),
+        T(test_flags_suppression),
+        TE(test_event_idx),
+        T(test_init_errors),
+        cmocka_unit_test(test_gmem),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

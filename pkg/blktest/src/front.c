@@ -11,12 +11,12 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define DESC_OFF   0x0000u
-#define AVAIL_OFF  0x2000u
-#define USED_OFF   0x3000u
+#define DESC_OFF 0x0000u
+#define AVAIL_OFF 0x2000u
+#define USED_OFF 0x3000u
 #define HEADER_OFF 0x4000u /* 16 bytes a lane */
 #define STATUS_OFF 0x5000u /* 1 byte a lane */
-#define DATA_OFF   0x10000u
+#define DATA_OFF 0x10000u
 #define DESCS_PER_LANE (FRONT_PIECES + 2)
 #define WAIT_NS 40000000000ull
 
@@ -136,9 +136,10 @@ static int64_t share_memory(struct front *f)
     return call_plain(f, &m, "ADD_MEM_REG");
 }
 
-static int64_t numbers(struct front *f, uint32_t op, unsigned count, uint64_t a, uint64_t b, uint64_t c, uint64_t d, const char *what)
+static int64_t numbers(struct front *f, uint32_t op, unsigned count, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                       const char *what)
 {
-    uint64_t v[4] = { a, b, c, d };
+    uint64_t v[4] = {a, b, c, d};
     struct msg m;
 
     msg_begin(&m, op);
@@ -175,7 +176,8 @@ int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes)
 
     f->lane_bytes = lane_bytes;
     f->mem_size = align_up(DATA_OFF + (uint64_t)lanes * lane_bytes, PAGE_SIZE);
-    if (err < 0 || (err = share_memory(f)) < 0 || (err = signal_new(&f->kick, 0)) < 0 || (err = signal_new(&f->call, 1)) < 0) {
+    if (err < 0 || (err = share_memory(f)) < 0 || (err = signal_new(&f->kick, 0)) < 0 ||
+        (err = signal_new(&f->call, 1)) < 0) {
         return err;
     }
     return front_queue(f);
@@ -200,17 +202,19 @@ void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, 
     uint64_t data = FRONT_GPA + DATA_OFF + (uint64_t)lane * f->lane_bytes;
     uint16_t dir = type == VIRTIO_BLK_T_OUT ? 0 : VIRTQ_DESC_F_WRITE;
 
-    *h = (struct virtio_blk_req){ .type = type, .sector = sector };
+    *h = (struct virtio_blk_req){.type = type, .sector = sector};
     f->mem[STATUS_OFF + lane] = 0xff;
-    f->desc[d] = (struct virtq_desc){ FRONT_GPA + HEADER_OFF + lane * sizeof(*h), sizeof(*h), VIRTQ_DESC_F_NEXT, (uint16_t)(d + 1) };
+    f->desc[d] = (struct virtq_desc){FRONT_GPA + HEADER_OFF + lane * sizeof(*h), sizeof(*h), VIRTQ_DESC_F_NEXT,
+                                     (uint16_t)(d + 1)};
     d++;
     for (uint32_t i = 0; i < pieces; i++, d++) {
-        f->desc[d] = (struct virtq_desc){ data, len[i], (uint16_t)(dir | VIRTQ_DESC_F_NEXT), (uint16_t)(d + 1) };
+        f->desc[d] = (struct virtq_desc){data, len[i], (uint16_t)(dir | VIRTQ_DESC_F_NEXT), (uint16_t)(d + 1)};
         data += len[i];
     }
-    f->desc[d] = (struct virtq_desc){ FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0 };
+    f->desc[d] = (struct virtq_desc){FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0};
     f->avail->ring[f->avail->idx % FRONT_NUM] = head;
-    __atomic_store_n(&f->avail->idx, (uint16_t)(f->avail->idx + 1), __ATOMIC_RELEASE); /* pairs with the server's read */
+    __atomic_store_n(&f->avail->idx, (uint16_t)(f->avail->idx + 1),
+                     __ATOMIC_RELEASE); /* pairs with the server's read */
 }
 
 void front_kick(struct front *f)
@@ -218,7 +222,8 @@ void front_kick(struct front *f)
     volatile uint16_t *avail_event = (volatile uint16_t *)(void *)&f->used->ring[FRONT_NUM];
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set avail_event */
-    if ((f->features & VIRTIO_F_EVENT_IDX) ? *avail_event != f->avail->idx : !(f->used->flags & VIRTQ_USED_F_NO_NOTIFY)) {
+    if ((f->features & VIRTIO_F_EVENT_IDX) ? *avail_event != f->avail->idx
+                                           : !(f->used->flags & VIRTQ_USED_F_NO_NOTIFY)) {
         f->kicks++;
         sys_signal_raise(f->kick);
     }

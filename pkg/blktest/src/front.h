@@ -7,10 +7,10 @@
 #include <virtio/blk.h>
 #include <virtio/defs.h>
 
-#define FRONT_LANES  32u  /* requests in flight at most */
-#define FRONT_PIECES 4u   /* data descriptors of a request */
-#define FRONT_NUM    256u /* queue size */
-#define FRONT_GPA    0x100000ull
+#define FRONT_LANES 32u /* requests in flight at most */
+#define FRONT_PIECES 4u /* data descriptors of a request */
+#define FRONT_NUM 256u  /* queue size */
+#define FRONT_GPA 0x100000ull
 
 struct front {
     cap_t gate;
@@ -37,7 +37,10 @@ int64_t front_reset(struct front *f);
 /* After a reset: features and queue again. */
 int64_t front_queue(struct front *f);
 
-static inline uint8_t *front_data(struct front *f, uint32_t lane) { return f->mem + 0x10000 + (size_t)lane * f->lane_bytes; }
+static inline uint8_t *front_data(struct front *f, uint32_t lane)
+{
+    return f->mem + 0x10000 + (size_t)lane * f->lane_bytes;
+}
 /* Makes a request available in the lane: pieces of data at the lane's buffer with the given lengths. */
 void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const uint32_t *len, uint32_t pieces);
 void front_kick(struct front *f);

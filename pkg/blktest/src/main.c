@@ -19,7 +19,7 @@ static struct {
     uint32_t depth, ops, max_bytes, seed;
     bool readonly, hostile, patient;
     int64_t expect;
-} opt = { .gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1 };
+} opt = {.gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1};
 
 static struct front front;
 static uint32_t generation[BLOCKS_MAX]; /* of what each block holds; 0: not known */
@@ -59,7 +59,8 @@ static bool block_check(const uint8_t *p, uint32_t block, uint32_t gen)
     }
     const uint32_t *w = (const uint32_t *)(const void *)p;
 
-    printf("blktest: block %u is wrong: generation %u is expected, it says block %u, generation %u\n", block, gen, w[0], w[1]);
+    printf("blktest: block %u is wrong: generation %u is expected, it says block %u, generation %u\n", block, gen, w[0],
+           w[1]);
     return false;
 }
 
@@ -68,9 +69,11 @@ static void lane_submit(uint32_t l)
     struct lane *lane = &lanes[l];
     uint32_t unit = max(front.config.blk_size / BLOCK, 1u), part = blocks_used / opt.depth / unit * unit;
     uint32_t most = min(opt.max_bytes / BLOCK, part) / unit, pick = random_u32() % 100;
-    uint32_t len[FRONT_PIECES] = { 0 }, pieces = 0;
+    uint32_t len[FRONT_PIECES] = {0}, pieces = 0;
 
-    lane->type = pick < 2 && !opt.readonly ? VIRTIO_BLK_T_FLUSH : pick < 50 && !opt.readonly ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
+    lane->type = pick < 2 && !opt.readonly    ? VIRTIO_BLK_T_FLUSH
+                 : pick < 50 && !opt.readonly ? VIRTIO_BLK_T_OUT
+                                              : VIRTIO_BLK_T_IN;
     lane->blocks = (1 + random_u32() % most) * unit;
     lane->first = l * part + random_u32() % ((part - lane->blocks) / unit + 1) * unit;
     lane->generation = next_generation++;
@@ -92,8 +95,8 @@ static bool lane_finish(uint32_t l, uint8_t status, uint32_t written)
     uint32_t want = lane->type == VIRTIO_BLK_T_IN ? lane->blocks * BLOCK + 1 : 1;
 
     if (status != VIRTIO_BLK_S_OK || written != want) {
-        printf("blktest: request of type %u at block %u, %u blocks: status %u, %u bytes written\n", lane->type, lane->first,
-               lane->blocks, status, written);
+        printf("blktest: request of type %u at block %u, %u blocks: status %u, %u bytes written\n", lane->type,
+               lane->first, lane->blocks, status, written);
         return false;
     }
     for (uint32_t i = 0; i < lane->blocks; i++) {
@@ -172,7 +175,8 @@ static bool run_refusals(void)
            expect("write far behind the end", run_one(VIRTIO_BLK_T_OUT, UINT64_MAX, 512), VIRTIO_BLK_S_IOERR) &&
            expect("half a block", run_one(VIRTIO_BLK_T_IN, 0, 256), VIRTIO_BLK_S_IOERR) &&
            expect("flush", run_one(VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK) &&
-           (!opt.readonly || expect("write to a read-only disk", run_one(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR));
+           (!opt.readonly ||
+            expect("write to a read-only disk", run_one(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR));
 }
 
 /* Breaks the ring in several ways; each time the server must ask for a reset, and work after it. */
@@ -184,10 +188,18 @@ static bool run_hostile(void)
 
         front_post(&front, 0, VIRTIO_BLK_T_IN, 0, &len, 1);
         switch (way) {
-        case 0: front.desc[2].flags = VIRTQ_DESC_F_NEXT, front.desc[2].next = 0; break; /* a loop */
-        case 1: front.avail->idx += 1000; break;
-        case 2: front.avail->ring[(front.avail->idx - 1) % FRONT_NUM] = 60000; break;
-        case 3: front.desc[2].addr = 0xfffffffffffff000; break; /* status byte outside memory */
+        case 0:
+            front.desc[2].flags = VIRTQ_DESC_F_NEXT, front.desc[2].next = 0;
+            break; /* a loop */
+        case 1:
+            front.avail->idx += 1000;
+            break;
+        case 2:
+            front.avail->ring[(front.avail->idx - 1) % FRONT_NUM] = 60000;
+            break;
+        case 3:
+            front.desc[2].addr = 0xfffffffffffff000;
+            break; /* status byte outside memory */
         }
         sys_signal_raise(front.kick);
         for (unsigned i = 0; i < 1000 && !(status & VIRTIO_STATUS_NEEDS_RESET); i++) {
@@ -210,24 +222,43 @@ static bool run_hostile(void)
 static bool options(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "gate", 1, NULL, 'g' }, { "depth", 1, NULL, 'd' }, { "ops", 1, NULL, 'n' }, { "max", 1, NULL, 'm' },
-        { "seed", 1, NULL, 's' }, { "readonly", 0, NULL, 'r' }, { "hostile", 0, NULL, 'h' }, { "patient", 0, NULL, 'p' }, { "expect", 1, NULL, 'e' },
-        { NULL, 0, NULL, 0 },
+        {"gate", 1, NULL, 'g'},   {"depth", 1, NULL, 'd'},    {"ops", 1, NULL, 'n'},     {"max", 1, NULL, 'm'},
+        {"seed", 1, NULL, 's'},   {"readonly", 0, NULL, 'r'}, {"hostile", 0, NULL, 'h'}, {"patient", 0, NULL, 'p'},
+        {"expect", 1, NULL, 'e'}, {NULL, 0, NULL, 0},
     };
     int c;
 
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
         switch (c) {
-        case 'g': opt.gate = optarg; break;
-        case 'd': opt.depth = (uint32_t)strtoul(optarg, NULL, 0); break;
-        case 'n': opt.ops = (uint32_t)strtoul(optarg, NULL, 0); break;
-        case 'm': opt.max_bytes = (uint32_t)strtoul(optarg, NULL, 0); break;
-        case 's': opt.seed = (uint32_t)strtoul(optarg, NULL, 0); break;
-        case 'e': opt.expect = strtol(optarg, NULL, 0); break;
-        case 'r': opt.readonly = true; break;
-        case 'h': opt.hostile = true; break;
-        case 'p': opt.patient = true; break;
-        default: return false;
+        case 'g':
+            opt.gate = optarg;
+            break;
+        case 'd':
+            opt.depth = (uint32_t)strtoul(optarg, NULL, 0);
+            break;
+        case 'n':
+            opt.ops = (uint32_t)strtoul(optarg, NULL, 0);
+            break;
+        case 'm':
+            opt.max_bytes = (uint32_t)strtoul(optarg, NULL, 0);
+            break;
+        case 's':
+            opt.seed = (uint32_t)strtoul(optarg, NULL, 0);
+            break;
+        case 'e':
+            opt.expect = strtol(optarg, NULL, 0);
+            break;
+        case 'r':
+            opt.readonly = true;
+            break;
+        case 'h':
+            opt.hostile = true;
+            break;
+        case 'p':
+            opt.patient = true;
+            break;
+        default:
+            return false;
         }
     }
     return opt.depth >= 1 && opt.depth <= FRONT_LANES && opt.max_bytes >= 4096 && opt.max_bytes <= 1u << 20 && opt.seed;
@@ -257,7 +288,8 @@ static bool run(void)
 int main(int argc, char **argv)
 {
     if (!options(argc, argv)) {
-        printf("blktest: bad option; known are --gate NAME --depth 1..32 --ops N --max BYTES --seed N --readonly --hostile --patient "
+        printf("blktest: bad option; known are --gate NAME --depth 1..32 --ops N --max BYTES --seed N --readonly "
+               "--hostile --patient "
                "--expect STATUS\n");
         return 2;
     }
@@ -269,8 +301,8 @@ int main(int argc, char **argv)
     bool ok = run();
 
     printf("blktest: %s: %llu reads, %llu writes, %llu flushes in %llu ms; %llu kicks, %llu interrupts\n",
-           ok ? "all verified" : "FAILED", (unsigned long long)reads, (unsigned long long)writes, (unsigned long long)flushes,
-           (unsigned long long)((sys_now_ns() - start) / 1000000), (unsigned long long)front.kicks,
-           (unsigned long long)front.calls);
+           ok ? "all verified" : "FAILED", (unsigned long long)reads, (unsigned long long)writes,
+           (unsigned long long)flushes, (unsigned long long)((sys_now_ns() - start) / 1000000),
+           (unsigned long long)front.kicks, (unsigned long long)front.calls);
     return ok ? 0 : 1;
 }

@@ -10,7 +10,7 @@ static void queue_clear(struct blk_queue *q)
 {
     q->ready = q->enabled = false;
     q->stalled = NULL;
-    q->config = (struct vring_config){ 0 };
+    q->config = (struct vring_config){0};
     for (uint16_t i = 0; i < BLK_QUEUE_SIZE; i++) {
         q->req[i].queue = q;
         q->req[i].next_free = (uint16_t)(i + 1); /* BLK_QUEUE_SIZE ends the list */
@@ -20,7 +20,7 @@ static void queue_clear(struct blk_queue *q)
 
 void blkdev_init(struct blkdev *d)
 {
-    *d = (struct blkdev){ .generation = 1 };
+    *d = (struct blkdev){.generation = 1};
     gmem_init(&d->mem);
     for (unsigned i = 0; i < BLK_QUEUES; i++) {
         d->queue[i].dev = d;
@@ -34,8 +34,8 @@ void blkdev_attach(struct blkdev *d, const struct blk_target *target)
     bool cache = ns->ctrl->id.vwc;
 
     d->target = *target;
-    d->offered = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_BLK_F_SEG_MAX |
-                 VIRTIO_BLK_F_BLK_SIZE;
+    d->offered =
+        VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE;
     d->offered |= cache ? VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE : 0;
     d->offered |= target->readonly ? VIRTIO_BLK_F_RO : 0;
     d->config = (struct virtio_blk_config){
@@ -51,8 +51,8 @@ void blkdev_attach(struct blkdev *d, const struct blk_target *target)
 /* Without flushes from the driver a write must be durable when it ends [virtio-1.2 5.2.6.2]. */
 static void update_fua(struct blkdev *d)
 {
-    bool writeback = (d->features & VIRTIO_BLK_F_CONFIG_WCE) ? d->config.writeback != 0
-                                                             : (d->features & VIRTIO_BLK_F_FLUSH) != 0;
+    bool writeback =
+        (d->features & VIRTIO_BLK_F_CONFIG_WCE) ? d->config.writeback != 0 : (d->features & VIRTIO_BLK_F_FLUSH) != 0;
 
     d->fua = d->target.ns->ctrl->id.vwc && !writeback;
 }

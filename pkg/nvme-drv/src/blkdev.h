@@ -20,9 +20,9 @@
 #include <virtio/blk.h>
 #include <virtio/vring.h>
 
-#define BLK_QUEUES     1u
+#define BLK_QUEUES 1u
 #define BLK_QUEUE_SIZE 256u
-#define BLK_SEG_MAX    126u
+#define BLK_SEG_MAX 126u
 
 struct blk_target {
     struct nvme_ns *ns;
@@ -38,18 +38,18 @@ struct blk_req {
     volatile uint8_t *status; /* in the client's memory */
     uint32_t written;         /* bytes to report when it succeeds */
     uint16_t head;
-    uint16_t pending;         /* commands in flight, and 1 while it is being submitted */
+    uint16_t pending; /* commands in flight, and 1 while it is being submitted */
     uint16_t next_free;
-    uint8_t type;             /* enum virtio_blk_type */
-    uint8_t result;           /* enum virtio_blk_status */
+    uint8_t type;   /* enum virtio_blk_type */
+    uint8_t result; /* enum virtio_blk_status */
 };
 
 struct blk_queue {
     struct blkdev *dev;
     struct vring vq;
     struct vring_config config;
-    bool ready;   /* addresses are set and checked */
-    bool enabled; /* takes chains */
+    bool ready;          /* addresses are set and checked */
+    bool enabled;        /* takes chains */
     bool dirty, waiting; /* in the lists of blkdev_flush() */
     struct blk_queue *next_dirty, *next_waiting;
     uint32_t busy;
@@ -72,7 +72,7 @@ struct blkdev {
     struct virtio_blk_config config;
     uint32_t generation; /* of the configuration */
     bool needs_reset;
-    bool fua; /* writes must be durable when they end: the driver sends no flush */
+    bool fua;                   /* writes must be durable when they end: the driver sends no flush */
     void (*changed)(void *ctx); /* needs_reset was set, or the last busy request of a stopped queue has ended */
     void *changed_ctx;
     uint32_t errors;

@@ -34,8 +34,10 @@ void blkdev_queue_break(struct blk_queue *q, const char *why)
     q->enabled = false;
     if (!d->needs_reset) {
         d->needs_reset = true;
-        log_warn("NVMe[]: Client of %s: its driver broke the virtio protocol (%s); the queue is stopped until the driver "
-                 "resets the device", d->target.id, why);
+        log_warn(
+            "NVMe[]: Client of %s: its driver broke the virtio protocol (%s); the queue is stopped until the driver "
+            "resets the device",
+            d->target.id, why);
         if (d->changed) {
             d->changed(d->changed_ctx);
         }
@@ -125,7 +127,8 @@ static int64_t submit_rw(struct blk_queue *q, struct blk_req *r, uint64_t now)
     if (!cmd) {
         return SK_EAGAIN;
     }
-    int64_t bytes = dptr_build(ns->queue, cmd, sqe, ns->ctrl->id.dptr, &q->cursor, ns->max_transfer, ns->info.block_size);
+    int64_t bytes =
+        dptr_build(ns->queue, cmd, sqe, ns->ctrl->id.dptr, &q->cursor, ns->max_transfer, ns->info.block_size);
 
     if (bytes < 0) {
         nvme_queue_unget(ns->queue, cmd);
@@ -250,18 +253,19 @@ static int64_t map_data(struct blk_queue *q, const struct vring_seg *seg, unsign
             if (n > 0 && out[n - 1].addr + out[n - 1].len == dev && len <= UINT32_MAX - out[n - 1].len) {
                 out[n - 1].len += len;
             } else {
-                out[n++] = (struct dma_seg){ .addr = dev, .len = len };
+                out[n++] = (struct dma_seg){.addr = dev, .len = len};
             }
             gpa += len;
             left -= len;
             bytes += len;
         }
     }
-    q->cursor = (struct dma_cursor){ .seg = out, .count = n };
+    q->cursor = (struct dma_cursor){.seg = out, .count = n};
     return bytes;
 }
 
-static bool prepare_rw(struct blk_queue *q, struct blk_req *r, const struct virtio_blk_req *h, const struct blk_chain *c)
+static bool prepare_rw(struct blk_queue *q, struct blk_req *r, const struct virtio_blk_req *h,
+                       const struct blk_chain *c)
 {
     struct blkdev *d = q->dev;
     bool write = h->type == VIRTIO_BLK_T_OUT;
@@ -340,7 +344,7 @@ static int queue_step(struct blk_queue *q, uint64_t now)
     if (n <= 0) {
         return n;
     }
-    struct blk_chain c = { .seg = q->seg, .count = (unsigned)n, .readable = vc.readable };
+    struct blk_chain c = {.seg = q->seg, .count = (unsigned)n, .readable = vc.readable};
     volatile uint8_t *status = take_status(&q->dev->mem, &c);
 
     if (!status || q->free_req == BLK_QUEUE_SIZE) {

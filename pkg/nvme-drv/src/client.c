@@ -19,8 +19,10 @@ static void client_open(const struct client_options *o)
     struct client *c;
 
     if (!cap) {
-        log_error("NVMe[]: Client %s: there is no such capability: give the program one of that name (a channel's :svr()) in "
-                  "the script that starts it", o->cap);
+        log_error(
+            "NVMe[]: Client %s: there is no such capability: give the program one of that name (a channel's :svr()) in "
+            "the script that starts it",
+            o->cap);
         return;
     }
     c = calloc(1, sizeof(*c));
@@ -108,7 +110,8 @@ static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsign
                   c->options->device);
     } else {
         target_list(ctrl, count, list, sizeof(list));
-        log_error("NVMe[]: Client %s: there is no device '%s'; there is: %s", c->options->cap, c->options->device, list);
+        log_error("NVMe[]: Client %s: there is no device '%s'; there is: %s", c->options->cap, c->options->device,
+                  list);
     }
     c->state = CLIENT_MISSING;
     client_notify(c);

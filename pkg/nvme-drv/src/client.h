@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* The server's clients: which disk each gets, and their sessions (session.c). A client is a gate; whoever holds a
- * capability to it shares the session. When the last one is gone, its queues end, its memory is given back, and its claim
- * on the disk is free; the gate can be used again.
+ * capability to it shares the session. When the last one is gone, its queues end, its memory is given back, and its
+ * claim on the disk is free; the gate can be used again.
  *
- * Claims: two clients may not overlap on a disk unless both only read. A client claims its disk as soon as that is found,
- * in the order of the command line, and again when it comes back. */
+ * Claims: two clients may not overlap on a disk unless both only read. A client claims its disk as soon as that is
+ * found, in the order of the command line, and again when it comes back. */
 #pragma once
 
 #include "device.h"
@@ -25,9 +25,9 @@ struct client {
     struct server_source gate;
     struct server_source kick[BLK_QUEUES];
     cap_t call[BLK_QUEUES];
-    cap_t changed;      /* signal of BLK_BIND_READY */
-    bool announced;     /* the log line of its first use */
-    bool wants_idle;    /* was told SK_EAGAIN by an operation that needs idle queues */
+    cap_t changed;   /* signal of BLK_BIND_READY */
+    bool announced;  /* the log line of its first use */
+    bool wants_idle; /* was told SK_EAGAIN by an operation that needs idle queues */
     struct blkdev blk;
 };
 

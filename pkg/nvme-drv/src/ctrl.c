@@ -9,7 +9,10 @@
 
 #define POLL_NS 1000000ull /* CSTS has no interrupt */
 
-static uint64_t now(struct nvme_ctrl *c) { return c->hw->ops->now_ns(c->hw); }
+static uint64_t now(struct nvme_ctrl *c)
+{
+    return c->hw->ops->now_ns(c->hw);
+}
 
 /* --- registers --- */
 
@@ -38,8 +41,9 @@ static int64_t wait_ready(struct nvme_ctrl *c, bool ready, const char *doing)
         uint64_t t = now(c);
 
         if (t >= deadline) {
-            log_error("NVMe[%s]: %s: the controller is not %s after %u ms, its own limit (CAP.TO); it needs a power cycle",
-                      c->hw->name, doing, ready ? "ready" : "stopped", (unsigned)limit_ms);
+            log_error(
+                "NVMe[%s]: %s: the controller is not %s after %u ms, its own limit (CAP.TO); it needs a power cycle",
+                c->hw->name, doing, ready ? "ready" : "stopped", (unsigned)limit_ms);
             return SK_ETIMEDOUT;
         }
         c->hw->ops->wait(c->hw, min(t + POLL_NS, deadline));
@@ -61,8 +65,9 @@ static int64_t ctrl_disable(struct nvme_ctrl *c)
 
 static int64_t ctrl_enable(struct nvme_ctrl *c)
 {
-    hw_w32(c->hw, NVME_AQA, (uint32_t)(field_prep(NVME_AQA_ASQS, NVME_ADMIN_ENTRIES - 1) |
-                                       field_prep(NVME_AQA_ACQS, NVME_ADMIN_ENTRIES - 1)));
+    hw_w32(c->hw, NVME_AQA,
+           (uint32_t)(field_prep(NVME_AQA_ASQS, NVME_ADMIN_ENTRIES - 1) |
+                      field_prep(NVME_AQA_ACQS, NVME_ADMIN_ENTRIES - 1)));
     hw_w64(c->hw, NVME_ASQ, c->admin.sq_mem.dev);
     hw_w64(c->hw, NVME_ACQ, c->admin.cq_mem.dev);
     hw_w32(c->hw, NVME_CC, (uint32_t)(NVME_CC_EN | field_prep(NVME_CC_IOSQES, 6) | field_prep(NVME_CC_IOCQES, 4)));
@@ -95,7 +100,7 @@ static void admin_abandoned(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
 /* Runs one admin command. The entry's identifier is filled in here. SK_EIO: failed; SK_ETIMEDOUT. Both are logged. */
 static int64_t admin_run(struct nvme_ctrl *c, const struct nvme_sqe *command, const char *what, uint32_t *dw0)
 {
-    struct admin_wait w = { .ctrl = c };
+    struct admin_wait w = {.ctrl = c};
     struct nvme_sqe *sqe;
     struct nvme_cmd *cmd = nvme_queue_get(&c->admin, &sqe);
 
@@ -118,7 +123,8 @@ static int64_t admin_run(struct nvme_ctrl *c, const struct nvme_sqe *command, co
         }
         if (now(c) >= deadline) {
             cmd->done = admin_abandoned;
-            log_error("NVMe[%s]: %s: no answer within %u s", c->hw->name, what, (unsigned)(NVME_ADMIN_TIMEOUT_NS / 1000000000));
+            log_error("NVMe[%s]: %s: no answer within %u s", c->hw->name, what,
+                      (unsigned)(NVME_ADMIN_TIMEOUT_NS / 1000000000));
             return SK_ETIMEDOUT;
         }
         c->hw->ops->wait(c->hw, deadline);
@@ -137,7 +143,10 @@ static int64_t admin_run(struct nvme_ctrl *c, const struct nvme_sqe *command, co
 static int64_t admin_identify(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid, const char *what)
 {
     struct nvme_sqe sqe = {
-        .opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .dptr = { c->scratch.dev, 0 }, .cdw10 = cns,
+        .opcode = NVME_ADMIN_IDENTIFY,
+        .nsid = nsid,
+        .dptr = {c->scratch.dev, 0},
+        .cdw10 = cns,
     };
 
     return admin_run(c, &sqe, what, NULL);
@@ -149,11 +158,15 @@ static int64_t queue_announce(struct nvme_ctrl *c, struct nvme_queue *q)
 {
     uint32_t id = (uint32_t)(field_prep(NVME_CREATE_QID, q->qid) | field_prep(NVME_CREATE_QSIZE, q->entries - 1u));
     struct nvme_sqe cq = {
-        .opcode = NVME_ADMIN_CREATE_CQ, .dptr = { q->cq_mem.dev, 0 }, .cdw10 = id,
+        .opcode = NVME_ADMIN_CREATE_CQ,
+        .dptr = {q->cq_mem.dev, 0},
+        .cdw10 = id,
         .cdw11 = (uint32_t)(NVME_CREATE_PC | NVME_CREATE_IEN | field_prep(NVME_CREATE_IV, q->vector)),
     };
     struct nvme_sqe sq = {
-        .opcode = NVME_ADMIN_CREATE_SQ, .dptr = { q->sq_mem.dev, 0 }, .cdw10 = id,
+        .opcode = NVME_ADMIN_CREATE_SQ,
+        .dptr = {q->sq_mem.dev, 0},
+        .cdw10 = id,
         .cdw11 = (uint32_t)(NVME_CREATE_PC | field_prep(NVME_CREATE_CQID, q->qid)),
     };
     int64_t err = admin_run(c, &cq, "Creating a completion queue", NULL);
@@ -176,8 +189,9 @@ static struct nvme_queue *queue_for_namespace(struct nvme_ctrl *c, uint32_t nsid
     if (io) {
         c->io = io;
     }
-    if (!q || !io || nvme_queue_init(q, c->hw, (uint16_t)(c->io_count + 1), (uint16_t)min(mqes, NVME_IO_ENTRIES), true,
-                                     c->doorbell_stride, NVME_IO_TIMEOUT_NS)) {
+    if (!q || !io ||
+        nvme_queue_init(q, c->hw, (uint16_t)(c->io_count + 1), (uint16_t)min(mqes, NVME_IO_ENTRIES), true,
+                        c->doorbell_stride, NVME_IO_TIMEOUT_NS)) {
         log_error("NVMe[%s]: Memory for the queues of NSID %u: none left; give the program more", c->hw->name, nsid);
         free(q);
         return NULL;
@@ -190,7 +204,8 @@ static int64_t ctrl_queue_count(struct nvme_ctrl *c)
 {
     uint32_t want = 0xfffe, got;
     struct nvme_sqe sqe = {
-        .opcode = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEAT_NUM_QUEUES,
+        .opcode = NVME_ADMIN_SET_FEATURES,
+        .cdw10 = NVME_FEAT_NUM_QUEUES,
         .cdw11 = (uint32_t)(field_prep(NVME_NUM_QUEUES_NSQ, want) | field_prep(NVME_NUM_QUEUES_NCQ, want)),
     };
     int64_t err = admin_run(c, &sqe, "Asking for I/O queues", &got);
@@ -231,7 +246,7 @@ static int64_t ns_add(struct nvme_ctrl *c, uint32_t nsid)
         free(ns);
         return SK_ENOMEM;
     }
-    *ns = (struct nvme_ns){ .ctrl = c, .nsid = nsid, .info = info };
+    *ns = (struct nvme_ns){.ctrl = c, .nsid = nsid, .info = info};
     uint64_t most = max(c->id.max_transfer, info.block_size);
 
     ns->max_transfer = (uint32_t)min(most, 65536ull * info.block_size);
@@ -316,17 +331,22 @@ static int64_t ctrl_check_cap(struct nvme_ctrl *c)
 {
     c->cap = hw_r64(c->hw, NVME_CAP);
     if (c->cap == UINT64_MAX) {
-        log_error("NVMe[%s]: The controller does not answer (all registers read as ones); is it still there?", c->hw->name);
+        log_error("NVMe[%s]: The controller does not answer (all registers read as ones); is it still there?",
+                  c->hw->name);
         return SK_ENODEV;
     }
     c->doorbell_stride = 4u << field_get(NVME_CAP_DSTRD, c->cap);
     if (c->hw->bar_size < NVME_CQ_DOORBELL(1, c->doorbell_stride) + 4) {
-        log_error("NVMe[%s]: The controller cannot be used: its BAR 0 has no room for an I/O queue's doorbells", c->hw->name);
+        log_error("NVMe[%s]: The controller cannot be used: its BAR 0 has no room for an I/O queue's doorbells",
+                  c->hw->name);
         return SK_ENODEV;
     }
-    if (field_get(NVME_CAP_MPSMIN, c->cap) != 0 || !(field_get(NVME_CAP_CSS, c->cap) & 1) || field_get(NVME_CAP_MQES, c->cap) == 0) {
-        log_error("NVMe[%s]: The controller cannot be used: it lacks 4 KiB pages, the NVM command set, or queues of two "
-                  "entries (CAP %#llx)", c->hw->name, (unsigned long long)c->cap);
+    if (field_get(NVME_CAP_MPSMIN, c->cap) != 0 || !(field_get(NVME_CAP_CSS, c->cap) & 1) ||
+        field_get(NVME_CAP_MQES, c->cap) == 0) {
+        log_error(
+            "NVMe[%s]: The controller cannot be used: it lacks 4 KiB pages, the NVM command set, or queues of two "
+            "entries (CAP %#llx)",
+            c->hw->name, (unsigned long long)c->cap);
         return SK_ENODEV;
     }
     return SK_OK;
@@ -395,7 +415,8 @@ void nvme_ctrl_recover(struct nvme_ctrl *c)
     c->state = CTRL_RESETTING;
     c->resets++;
     if (ctrl_restart(c)) {
-        log_error("NVMe[%s]: The reset failed: the controller is not used any more and all its requests fail", c->id.serial);
+        log_error("NVMe[%s]: The reset failed: the controller is not used any more and all its requests fail",
+                  c->id.serial);
         ctrl_die(c);
         return;
     }
@@ -425,9 +446,11 @@ static bool cmd_expired(struct nvme_ctrl *c, const struct nvme_cmd *cmd, uint16_
     if (now(c) < cmd->deadline_ns && csts != NVME_ALL_ONES && !(csts & NVME_CSTS_CFS)) {
         return false;
     }
-    log_error("NVMe[%s]: %s at LBA %llu on queue %u did not end within %u s (CSTS %#x): resetting the controller; requests "
-              "in flight fail", c->id.serial, nvme_opcode_text(cmd->opcode), (unsigned long long)cmd->lba, qid,
-              (unsigned)(NVME_IO_TIMEOUT_NS / 1000000000), csts);
+    log_error(
+        "NVMe[%s]: %s at LBA %llu on queue %u did not end within %u s (CSTS %#x): resetting the controller; requests "
+        "in flight fail",
+        c->id.serial, nvme_opcode_text(cmd->opcode), (unsigned long long)cmd->lba, qid,
+        (unsigned)(NVME_IO_TIMEOUT_NS / 1000000000), csts);
     return true;
 }
 

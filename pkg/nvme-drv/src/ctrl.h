@@ -16,11 +16,11 @@
 #include "ident.h"
 #include <gpt/gpt.h>
 
-#define NVME_ADMIN_ENTRIES    32u
-#define NVME_IO_ENTRIES       256u
+#define NVME_ADMIN_ENTRIES 32u
+#define NVME_IO_ENTRIES 256u
 #define NVME_ADMIN_TIMEOUT_NS (5 * 1000000000ull)
-#define NVME_IO_TIMEOUT_NS    (30 * 1000000000ull)
-#define NVME_NS_MAX           1024u
+#define NVME_IO_TIMEOUT_NS (30 * 1000000000ull)
+#define NVME_NS_MAX 1024u
 
 enum ctrl_state { CTRL_INIT, CTRL_READY, CTRL_RESETTING, CTRL_DEAD };
 

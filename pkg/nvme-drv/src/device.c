@@ -9,16 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CLASS_NVME      0x010802u /* [PCI-CC 1.2]: NVM Express I/O controller */
-#define COMMAND_MEMORY  0x0002u
-#define COMMAND_MASTER  0x0004u
-#define WORKER_STACK    (32u << 10)
+#define CLASS_NVME 0x010802u /* [PCI-CC 1.2]: NVM Express I/O controller */
+#define COMMAND_MEMORY 0x0002u
+#define COMMAND_MASTER 0x0004u
+#define WORKER_STACK (32u << 10)
 
 /* Messages of this bus, for all controllers together. */
 static unsigned msi_next, msi_count;
 
-static struct device *of(struct nvme_hw *hw) { return container_of(hw, struct device, hw); }
-struct device *device_of(struct nvme_ctrl *c) { return of(c->hw); }
+static struct device *of(struct nvme_hw *hw)
+{
+    return container_of(hw, struct device, hw);
+}
+struct device *device_of(struct nvme_ctrl *c)
+{
+    return of(c->hw);
+}
 
 /* --- registers, memory, time --- */
 
@@ -166,7 +172,7 @@ static int64_t msi_add(struct device *dev)
     if (dev->vectors == min(dev->own_vectors, DEVICE_VECTORS_MAX) || msi_next == msi_count) {
         return SK_ERANGE;
     }
-    *v = (struct device_vector){ .device = dev, .index = (uint16_t)dev->vectors };
+    *v = (struct device_vector){.device = dev, .index = (uint16_t)dev->vectors};
     int64_t err = server_signal(&v->signal, CAP_NULL, vector_event, v);
 
     if (err < 0) {
@@ -177,7 +183,8 @@ static int64_t msi_add(struct device *dev)
         server_remove(&v->signal);
         return err;
     }
-    log_info("NVMe[]: MSI info: vector=0x%x addr=%llx, data=%x", 0x80000000u | msi_next, (unsigned long long)addr, data);
+    log_info("NVMe[]: MSI info: vector=0x%x addr=%llx, data=%x", 0x80000000u | msi_next, (unsigned long long)addr,
+             data);
     msi_next++;
     dev->vectors++;
     return SK_OK;
@@ -199,8 +206,10 @@ static int64_t device_vector(struct nvme_hw *hw, uint16_t *vector)
         log_info("NVMe[%s]: The controller has %u interrupt messages only: an I/O queue shares the first", hw->name,
                  dev->own_vectors);
     } else {
-        log_warn("NVMe[%s]: No MSI is left for an I/O queue (%s): it shares the admin queue's; set Property.num_msis to more "
-                 "than %u", hw->name, err == SK_ERANGE ? "the bus offers too few" : sk_strerror(err), msi_count);
+        log_warn("NVMe[%s]: No MSI is left for an I/O queue (%s): it shares the admin queue's; set Property.num_msis "
+                 "to more "
+                 "than %u",
+                 hw->name, err == SK_ERANGE ? "the bus offers too few" : sk_strerror(err), msi_count);
     }
     return SK_OK;
 }
@@ -210,7 +219,7 @@ static int64_t intx_bind(struct device *dev)
     struct device_vector *v = &dev->vector[0];
     uint32_t line, level, low;
 
-    *v = (struct device_vector){ .device = dev };
+    *v = (struct device_vector){.device = dev};
     dev->own_vectors = 0;
     int64_t err = server_signal(&v->signal, CAP_NULL, vector_event, v);
 
@@ -249,8 +258,14 @@ static int64_t interrupt_bind(struct device *dev, const struct vbus_device *d, c
 }
 
 static const struct nvme_hw_ops device_ops = {
-    .read32 = device_read32, .write32 = device_write32, .now_ns = device_now, .dma_alloc = device_dma_alloc,
-    .dma_free = device_dma_free, .wait = device_wait, .vector = device_vector, .arm = device_arm,
+    .read32 = device_read32,
+    .write32 = device_write32,
+    .now_ns = device_now,
+    .dma_alloc = device_dma_alloc,
+    .dma_free = device_dma_free,
+    .wait = device_wait,
+    .vector = device_vector,
+    .arm = device_arm,
     .isolate = device_isolate,
 };
 
@@ -298,7 +313,7 @@ static struct device *device_new(cap_t bus, uint32_t index, const struct vbus_de
         return NULL;
     }
     (void)snprintf(dev->name, sizeof(dev->name), "%04x:%02x:%02x.%x", d->segment, d->bus, d->devfn >> 3, d->devfn & 7);
-    dev->hw = (struct nvme_hw){ .ops = &device_ops, .name = dev->name };
+    dev->hw = (struct nvme_hw){.ops = &device_ops, .name = dev->name};
     dev->ctrl.hw = &dev->hw;
     dev->ctrl.no_sgl = o->no_sgl;
     dev->bus = bus;
@@ -332,7 +347,8 @@ unsigned device_scan(cap_t bus, const struct options *options, struct device **l
             continue;
         }
         if (d.class_code != CLASS_NVME) {
-            log_debug("NVMe[]: Device %s (%04x:%04x, class %06x) is no NVMe controller", d.name, d.vendor, d.device, d.class_code);
+            log_debug("NVMe[]: Device %s (%04x:%04x, class %06x) is no NVMe controller", d.name, d.vendor, d.device,
+                      d.class_code);
             continue;
         }
         if (count == max) {

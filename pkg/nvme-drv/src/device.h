@@ -31,7 +31,7 @@ struct device {
     struct device_vector vector[DEVICE_VECTORS_MAX];
     struct server_source worker_timer, check_timer;
     struct fiber fiber;
-    bool started, waiting; /* the worker: runs, is in device_wait() */
+    bool started, waiting;             /* the worker: runs, is in device_wait() */
     void (*ready)(struct device *dev); /* called by the worker after nvme_ctrl_start(), whatever came of it */
     char name[40];
 };

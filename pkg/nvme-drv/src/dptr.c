@@ -47,7 +47,7 @@ static int64_t sgl_extent(struct dma_cursor c, enum dptr_kind kind, uint32_t max
 
 static struct nvme_sgl sgl_block(const struct dma_seg *s)
 {
-    return (struct nvme_sgl){ .addr = s->addr, .len = s->len, .type = NVME_SGL_DATA_BLOCK };
+    return (struct nvme_sgl){.addr = s->addr, .len = s->len, .type = NVME_SGL_DATA_BLOCK};
 }
 
 static int64_t sgl_list(struct nvme_queue *q, struct nvme_cmd *cmd, struct nvme_sgl *dptr, struct dma_cursor *cur,
@@ -67,7 +67,9 @@ static int64_t sgl_list(struct nvme_queue *q, struct nvme_cmd *cmd, struct nvme_
         bytes -= s.len;
     }
     *dptr = (struct nvme_sgl){
-        .addr = nvme_list_dev(q, cmd->list), .len = n * (uint32_t)sizeof(*list), .type = NVME_SGL_LAST_SEGMENT,
+        .addr = nvme_list_dev(q, cmd->list),
+        .len = n * (uint32_t)sizeof(*list),
+        .type = NVME_SGL_LAST_SEGMENT,
     };
     return SK_OK;
 }
@@ -151,7 +153,8 @@ static uint64_t prp_take(struct dma_cursor *c, uint32_t *bytes)
     return first;
 }
 
-static int64_t prp_list(struct nvme_queue *q, struct nvme_cmd *cmd, uint64_t *prp2, struct dma_cursor *cur, uint32_t bytes)
+static int64_t prp_list(struct nvme_queue *q, struct nvme_cmd *cmd, uint64_t *prp2, struct dma_cursor *cur,
+                        uint32_t bytes)
 {
     uint16_t page = nvme_list_get(q);
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 struct fiber {
-    void *sp;        /* of the fiber while it is not running */
-    void *loop_sp;   /* of the event loop while it is */
+    void *sp;      /* of the fiber while it is not running */
+    void *loop_sp; /* of the event loop while it is */
 };
 
 /* Prepares fn(ctx) to run on the stack, which ends at stack + size. fn must not return. */

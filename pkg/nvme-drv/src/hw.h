@@ -11,8 +11,8 @@
 struct nvme_hw;
 
 struct nvme_dma {
-    void *mem;      /* zeroed, page-aligned, contiguous for the device */
-    uint64_t dev;   /* device address */
+    void *mem;    /* zeroed, page-aligned, contiguous for the device */
+    uint64_t dev; /* device address */
     size_t size;
 };
 
@@ -34,12 +34,18 @@ struct nvme_hw_ops {
 
 struct nvme_hw {
     const struct nvme_hw_ops *ops;
-    const char *name; /* for messages: the device's place */
+    const char *name;  /* for messages: the device's place */
     uint32_t bar_size; /* readable part of BAR 0 */
 };
 
-static inline uint32_t hw_r32(struct nvme_hw *hw, reg32_t r) { return hw->ops->read32(hw, r.off); }
-static inline void hw_w32(struct nvme_hw *hw, reg32_t r, uint32_t v) { hw->ops->write32(hw, r.off, v); }
+static inline uint32_t hw_r32(struct nvme_hw *hw, reg32_t r)
+{
+    return hw->ops->read32(hw, r.off);
+}
+static inline void hw_w32(struct nvme_hw *hw, reg32_t r, uint32_t v)
+{
+    hw->ops->write32(hw, r.off, v);
+}
 /* 64-bit registers may be read and written as two halves, low half first [NVMe-1.4 3.1]. */
 static inline uint64_t hw_r64(struct nvme_hw *hw, reg64_t r)
 {

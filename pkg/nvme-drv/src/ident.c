@@ -19,7 +19,7 @@ static void text_copy(char *out, const char *in, size_t len, bool stop_at_blank)
 
 const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *out)
 {
-    *out = (struct ident_ctrl){ .cntlid = id->cntlid, .nn = id->nn, .mdts = id->mdts };
+    *out = (struct ident_ctrl){.cntlid = id->cntlid, .nn = id->nn, .mdts = id->mdts};
     text_copy(out->serial, id->sn, sizeof(id->sn), true);
     text_copy(out->model, id->mn, sizeof(id->mn), false);
     text_copy(out->firmware, id->fr, sizeof(id->fr), false);
@@ -57,7 +57,9 @@ const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out)
         return "it is formatted with protection information; format it without";
     }
     *out = (struct ident_ns){
-        .blocks = id->nsze, .block_size = 1u << lbads, .readonly = (id->nsattr & NVME_NSATTR_WP) != 0,
+        .blocks = id->nsze,
+        .block_size = 1u << lbads,
+        .readonly = (id->nsattr & NVME_NSATTR_WP) != 0,
     };
     return NULL;
 }
@@ -65,48 +67,55 @@ const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out)
 static const struct status_text {
     uint16_t code; /* SCT << 8 | SC */
     const char *text;
-} status_texts[] = { /* [NVMe-1.4 4.6.1.2, figures 126 to 130] */
-    { 0x000, "success" },
-    { 0x001, "invalid command opcode" },
-    { 0x002, "invalid field in command" },
-    { 0x003, "command identifier conflict" },
-    { 0x004, "data transfer error" },
-    { 0x005, "aborted by power loss" },
-    { 0x006, "internal error" },
-    { 0x007, "abort requested" },
-    { 0x008, "aborted as its queue was deleted" },
-    { 0x00b, "invalid namespace or format" },
-    { 0x00d, "invalid SGL segment descriptor" },
-    { 0x00e, "invalid number of SGL descriptors" },
-    { 0x00f, "invalid SGL data length" },
-    { 0x011, "invalid SGL descriptor type" },
-    { 0x013, "invalid PRP offset" },
-    { 0x020, "namespace is write protected" },
-    { 0x080, "LBA out of range" },
-    { 0x081, "capacity exceeded" },
-    { 0x082, "namespace not ready" },
-    { 0x083, "reservation conflict" },
-    { 0x084, "format in progress" },
-    { 0x100, "invalid completion queue" },
-    { 0x101, "invalid queue identifier" },
-    { 0x102, "invalid queue size" },
-    { 0x108, "invalid interrupt vector" },
-    { 0x180, "conflicting attributes" },
-    { 0x181, "invalid protection information" },
-    { 0x182, "attempted write to read-only range" },
-    { 0x280, "write fault" },
-    { 0x281, "unrecovered read error" },
-    { 0x282, "end-to-end guard check error" },
-    { 0x285, "compare failure" },
-    { 0x286, "access denied" },
-    { 0x287, "deallocated or unwritten block" },
+} status_texts[] = {
+    /* [NVMe-1.4 4.6.1.2, figures 126 to 130] */
+    {0x000, "success"},
+    {0x001, "invalid command opcode"},
+    {0x002, "invalid field in command"},
+    {0x003, "command identifier conflict"},
+    {0x004, "data transfer error"},
+    {0x005, "aborted by power loss"},
+    {0x006, "internal error"},
+    {0x007, "abort requested"},
+    {0x008, "aborted as its queue was deleted"},
+    {0x00b, "invalid namespace or format"},
+    {0x00d, "invalid SGL segment descriptor"},
+    {0x00e, "invalid number of SGL descriptors"},
+    {0x00f, "invalid SGL data length"},
+    {0x011, "invalid SGL descriptor type"},
+    {0x013, "invalid PRP offset"},
+    {0x020, "namespace is write protected"},
+    {0x080, "LBA out of range"},
+    {0x081, "capacity exceeded"},
+    {0x082, "namespace not ready"},
+    {0x083, "reservation conflict"},
+    {0x084, "format in progress"},
+    {0x100, "invalid completion queue"},
+    {0x101, "invalid queue identifier"},
+    {0x102, "invalid queue size"},
+    {0x108, "invalid interrupt vector"},
+    {0x180, "conflicting attributes"},
+    {0x181, "invalid protection information"},
+    {0x182, "attempted write to read-only range"},
+    {0x280, "write fault"},
+    {0x281, "unrecovered read error"},
+    {0x282, "end-to-end guard check error"},
+    {0x285, "compare failure"},
+    {0x286, "access denied"},
+    {0x287, "deallocated or unwritten block"},
 };
 
 const char *nvme_status_text(uint32_t status)
 {
     static const char *const types[8] = {
-        "generic error", "command-specific error", "media error", "path error", "error of reserved type",
-        "error of reserved type", "error of reserved type", "vendor-specific error",
+        "generic error",
+        "command-specific error",
+        "media error",
+        "path error",
+        "error of reserved type",
+        "error of reserved type",
+        "error of reserved type",
+        "vendor-specific error",
     };
 
     if (status & NVME_STATUS_LOST) {

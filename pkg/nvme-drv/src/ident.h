@@ -8,9 +8,9 @@
 #define IDENT_MAX_TRANSFER (1u << 20) /* bytes in one command, also where the controller would take more */
 
 struct ident_ctrl {
-    char serial[21];   /* up to the first blank */
-    char model[41];    /* 40 columns */
-    char firmware[9];  /* 8 columns */
+    char serial[21];  /* up to the first blank */
+    char model[41];   /* 40 columns */
+    char firmware[9]; /* 8 columns */
     uint16_t cntlid;
     uint32_t nn;
     uint8_t mdts;

@@ -26,9 +26,9 @@ static void read_done(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
 static int64_t ns_read_scratch(struct nvme_ns *ns, uint64_t lba, uint32_t blocks)
 {
     struct nvme_ctrl *c = ns->ctrl;
-    struct read_wait w = { .ctrl = c };
-    struct dma_seg seg = { .addr = c->scratch.dev, .len = blocks * ns->info.block_size };
-    struct dma_cursor cur = { .seg = &seg, .count = 1 };
+    struct read_wait w = {.ctrl = c};
+    struct dma_seg seg = {.addr = c->scratch.dev, .len = blocks * ns->info.block_size};
+    struct dma_cursor cur = {.seg = &seg, .count = 1};
     struct nvme_sqe *sqe;
     struct nvme_cmd *cmd = nvme_queue_get(ns->queue, &sqe);
     uint64_t now = c->hw->ops->now_ns(c->hw);
@@ -104,7 +104,7 @@ static void part_add(struct nvme_part ***tail, const struct gpt_part *p)
     }
     log_info("libblock[]: Partition %u: %s, \"%s\", blocks %llu to %llu", p->number, guid, p->label,
              (unsigned long long)p->first, (unsigned long long)p->last);
-    *part = (struct nvme_part){ .gpt = *p };
+    *part = (struct nvme_part){.gpt = *p};
     **tail = part;
     *tail = &part->next;
 }
@@ -129,7 +129,7 @@ static void scan_entries(struct nvme_ns *ns, const struct gpt_table *t)
 
 void nvme_ns_scan(struct nvme_ns *ns)
 {
-    struct gpt_disk disk = { .read = ns_read, .ctx = ns, .blocks = ns->info.blocks, .block_size = ns->info.block_size };
+    struct gpt_disk disk = {.read = ns_read, .ctx = ns, .blocks = ns->info.blocks, .block_size = ns->info.block_size};
     size_t size = gpt_buffer_size(ns->info.block_size);
     struct gpt_table t;
     void *buf = malloc(size);
@@ -144,7 +144,8 @@ void nvme_ns_scan(struct nvme_ns *ns)
         log_info("libblock[]: GUID partition header found with %u entries.", t.count);
         if (t.backup) {
             log_warn("libblock[]: NSID %u: the primary partition table is damaged (%s); the backup is used. Repair it, "
-                     "for example with sgdisk -e", ns->nsid, t.damage);
+                     "for example with sgdisk -e",
+                     ns->nsid, t.damage);
         }
         scan_entries(ns, &t);
     } else if (err == SK_EINVAL) {

@@ -12,16 +12,16 @@
 enum { OPT_CLIENT = 256, OPT_DEVICE, OPT_DS_MAX, OPT_READONLY, OPT_NOSGL, OPT_NOMSI, OPT_NOMSIX };
 
 static const struct option long_options[] = {
-    { "client", required_argument, NULL, OPT_CLIENT },
-    { "device", required_argument, NULL, OPT_DEVICE },
-    { "ds-max", required_argument, NULL, OPT_DS_MAX },
-    { "readonly", no_argument, NULL, OPT_READONLY },
-    { "nosgl", no_argument, NULL, OPT_NOSGL },
-    { "nomsi", no_argument, NULL, OPT_NOMSI },
-    { "nomsix", no_argument, NULL, OPT_NOMSIX },
-    { "verbose", no_argument, NULL, 'v' },
-    { "quiet", no_argument, NULL, 'q' },
-    { NULL, 0, NULL, 0 },
+    {"client", required_argument, NULL, OPT_CLIENT},
+    {"device", required_argument, NULL, OPT_DEVICE},
+    {"ds-max", required_argument, NULL, OPT_DS_MAX},
+    {"readonly", no_argument, NULL, OPT_READONLY},
+    {"nosgl", no_argument, NULL, OPT_NOSGL},
+    {"nomsi", no_argument, NULL, OPT_NOMSI},
+    {"nomsix", no_argument, NULL, OPT_NOMSIX},
+    {"verbose", no_argument, NULL, 'v'},
+    {"quiet", no_argument, NULL, 'q'},
+    {NULL, 0, NULL, 0},
 };
 
 struct parser {
@@ -55,7 +55,7 @@ static bool add_client(struct parser *p, const char *name)
     if (o->client_count == OPTIONS_CLIENTS_MAX) {
         return fail(p, "--client %s: no more than %u clients are possible", name, OPTIONS_CLIENTS_MAX);
     }
-    o->client[o->client_count++] = (struct client_options){ .cap = name, .ds_max = OPTIONS_DS_DEFAULT };
+    o->client[o->client_count++] = (struct client_options){.cap = name, .ds_max = OPTIONS_DS_DEFAULT};
     return true;
 }
 
@@ -120,17 +120,18 @@ static bool handle(struct parser *p, int option, char **argv)
     default:
         /* in a cluster of short options, optind still stands at it */
         (void)snprintf(name, sizeof(name), "-%c", optopt);
-        return fail(p, "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix -v -q",
+        return fail(p,
+                    "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix -v -q",
                     optopt > 0x20 && optopt < 0x7f ? name : argv[optind - 1]);
     }
 }
 
 bool options_parse(struct options *o, int argc, char **argv, char *error, size_t size)
 {
-    struct parser p = { o, error, size };
+    struct parser p = {o, error, size};
     int option;
 
-    *o = (struct options){ .level = LOG_WARN };
+    *o = (struct options){.level = LOG_WARN};
     optind = 0; /* forgets an earlier command line wholly */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":vq", long_options, NULL)) != -1) {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #define OPTIONS_CLIENTS_MAX 32u
-#define OPTIONS_DS_DEFAULT  2u
+#define OPTIONS_DS_DEFAULT 2u
 
 struct client_options {
     const char *cap;    /* name of the gate */

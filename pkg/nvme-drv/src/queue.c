@@ -28,8 +28,12 @@ int64_t nvme_queue_init(struct nvme_queue *q, struct nvme_hw *hw, uint16_t qid, 
                         uint32_t doorbell_stride, uint64_t timeout_ns)
 {
     *q = (struct nvme_queue){
-        .hw = hw, .qid = qid, .entries = entries, .timeout_ns = timeout_ns,
-        .sq_doorbell = NVME_SQ_DOORBELL(qid, doorbell_stride), .cq_doorbell = NVME_CQ_DOORBELL(qid, doorbell_stride),
+        .hw = hw,
+        .qid = qid,
+        .entries = entries,
+        .timeout_ns = timeout_ns,
+        .sq_doorbell = NVME_SQ_DOORBELL(qid, doorbell_stride),
+        .cq_doorbell = NVME_CQ_DOORBELL(qid, doorbell_stride),
     };
     q->cmd = calloc(entries - 1u, sizeof(*q->cmd));
     if (!q->cmd || hw->ops->dma_alloc(hw, entries * sizeof(struct nvme_sqe), &q->sq_mem) ||
@@ -46,7 +50,7 @@ int64_t nvme_queue_init(struct nvme_queue *q, struct nvme_hw *hw, uint16_t qid, 
 
 void nvme_queue_destroy(struct nvme_queue *q)
 {
-    struct nvme_dma *mem[] = { &q->sq_mem, &q->cq_mem, &q->list_mem };
+    struct nvme_dma *mem[] = {&q->sq_mem, &q->cq_mem, &q->list_mem};
 
     for (unsigned i = 0; i < ARRAY_SIZE(mem); i++) {
         if (mem[i]->mem) {
@@ -94,7 +98,7 @@ struct nvme_cmd *nvme_queue_get(struct nvme_queue *q, struct nvme_sqe **sqe)
 
     q->free_slot = cmd->next_free;
     cmd->list = NVME_LIST_NONE;
-    *e = (struct nvme_sqe){ .cid = (uint16_t)((cmd - q->cmd) | cmd->generation << 10) };
+    *e = (struct nvme_sqe){.cid = (uint16_t)((cmd - q->cmd) | cmd->generation << 10)};
     *sqe = e;
     return cmd;
 }
@@ -126,7 +130,8 @@ static void queue_stray(struct nvme_queue *q, uint16_t cid)
 {
     if (q->strays++ == 0) {
         log_error("NVMe[%s]: queue %u: completion for command %#x, which is not in flight; ignored (further ones are "
-                  "only counted)", q->hw->name, q->qid, cid);
+                  "only counted)",
+                  q->hw->name, q->qid, cid);
     }
 }
 

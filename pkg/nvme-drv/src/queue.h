@@ -21,16 +21,16 @@
 
 #define NVME_QUEUE_ENTRIES_MAX 1024u
 #define NVME_SLOT_MASK 0x3ffu
-#define NVME_LIST_PAGES 64u     /* PRP or SGL list pages of an I/O queue */
-#define NVME_LIST_NONE  0xffffu
-#define NVME_PAGE_SIZE  4096u
+#define NVME_LIST_PAGES 64u /* PRP or SGL list pages of an I/O queue */
+#define NVME_LIST_NONE 0xffffu
+#define NVME_PAGE_SIZE 4096u
 
 /* The status of a command as done() gets it: the status field without the phase [NVMe-1.4 4.6.1], or: */
 #define NVME_STATUS_LOST 0x10000u /* no completion: the controller was reset or is dead */
-#define NVME_STATUS_SC(s)  ((s) & 0xffu)
+#define NVME_STATUS_SC(s) ((s)&0xffu)
 #define NVME_STATUS_SCT(s) (((s) >> 8) & 7u)
 #define NVME_STATUS_DNR(s) (((s) >> 14) & 1u)
-#define NVME_STATUS_CODE(s) ((s) & 0x107ffu) /* 0: success */
+#define NVME_STATUS_CODE(s) ((s)&0x107ffu) /* 0: success */
 
 struct nvme_cmd;
 typedef void (*nvme_done_fn)(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0);
@@ -39,8 +39,8 @@ struct nvme_cmd {
     nvme_done_fn done;
     void *ctx;
     uint64_t deadline_ns;
-    uint64_t lba;       /* for messages */
-    uint16_t list;      /* first list page, or NVME_LIST_NONE */
+    uint64_t lba;  /* for messages */
+    uint16_t list; /* first list page, or NVME_LIST_NONE */
     uint16_t next_free;
     uint8_t generation; /* 6 bits */
     uint8_t opcode;
@@ -51,19 +51,19 @@ struct nvme_queue {
     struct nvme_hw *hw;
     struct nvme_sqe *sq;
     volatile struct nvme_cqe *cq;
-    struct nvme_cmd *cmd;      /* entries - 1 slots */
+    struct nvme_cmd *cmd; /* entries - 1 slots */
     uint64_t timeout_ns;
     uint32_t sq_doorbell, cq_doorbell;
     uint16_t entries, qid, vector;
     uint16_t sq_tail;
-    uint16_t sq_rung;          /* the tail that the controller knows */
+    uint16_t sq_rung; /* the tail that the controller knows */
     uint16_t cq_head;
-    uint16_t phase;            /* of new entries at cq_head */
-    uint16_t free_slot;        /* head of the free list, NVME_LIST_NONE: full */
+    uint16_t phase;     /* of new entries at cq_head */
+    uint16_t free_slot; /* head of the free list, NVME_LIST_NONE: full */
     uint16_t in_flight;
-    uint16_t free_list;        /* list pages */
+    uint16_t free_list; /* list pages */
     uint16_t list_next[NVME_LIST_PAGES];
-    uint32_t strays;           /* completions ignored */
+    uint32_t strays; /* completions ignored */
     struct nvme_dma sq_mem, cq_mem, list_mem;
 };
 

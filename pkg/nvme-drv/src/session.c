@@ -13,9 +13,15 @@
 
 /* --- events --- */
 
-static void kick_event(void *ctx) { blkdev_kick(ctx); }
+static void kick_event(void *ctx)
+{
+    blkdev_kick(ctx);
+}
 
-static void call_driver(void *ctx) { sys_signal_raise(*(cap_t *)ctx); }
+static void call_driver(void *ctx)
+{
+    sys_signal_raise(*(cap_t *)ctx);
+}
 
 static void drop(cap_t *cap)
 {
@@ -223,7 +229,7 @@ static int64_t region_check(struct client *c, const struct gmem_region *r, uint6
 
 static int64_t op_add_mem(struct client *c, struct msg *m)
 {
-    struct gmem_region r = { .gpa = msg_get(m), .size = msg_get(m) };
+    struct gmem_region r = {.gpa = msg_get(m), .size = msg_get(m)};
     uint64_t off = msg_get(m);
     cap_t mem = msg_get_cap(m);
     int64_t err = mem ? msg_end(m) : SK_EMSG;
@@ -234,8 +240,10 @@ static int64_t op_add_mem(struct client *c, struct msg *m)
     if (!err) {
         struct sys_result info = sys_mem_info(mem);
 
-        err = info.value < 0 ? info.value : (info.extra & MEM_DEVICE) ? SK_EINVAL
-              : range_ok(off, r.size, (uint64_t)info.value) ? SK_OK : SK_ERANGE;
+        err = info.value < 0                                ? info.value
+              : (info.extra & MEM_DEVICE)                   ? SK_EINVAL
+              : range_ok(off, r.size, (uint64_t)info.value) ? SK_OK
+                                                            : SK_ERANGE;
     }
     if (!err) {
         err = region_map(c, mem, off, &r);

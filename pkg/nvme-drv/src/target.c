@@ -25,7 +25,7 @@ static bool parse_namespace(const char *device, size_t *serial_len, uint32_t *ns
 
 static struct blk_target target_make(struct nvme_ns *ns, const struct nvme_part *part)
 {
-    struct blk_target t = { .ns = ns, .blocks = ns->info.blocks, .readonly = ns->info.readonly };
+    struct blk_target t = {.ns = ns, .blocks = ns->info.blocks, .readonly = ns->info.readonly};
     char id[64];
 
     if (part) {
@@ -77,7 +77,8 @@ int64_t target_find(struct nvme_ctrl *const *ctrl, unsigned count, const char *d
     bool is_ns = parse_namespace(device, &len, &nsid);
 
     for (unsigned c = 0; is_ns && c < count; c++) {
-        if (ctrl[c]->state == CTRL_DEAD || strlen(ctrl[c]->id.serial) != len || memcmp(ctrl[c]->id.serial, device, len) != 0) {
+        if (ctrl[c]->state == CTRL_DEAD || strlen(ctrl[c]->id.serial) != len ||
+            memcmp(ctrl[c]->id.serial, device, len) != 0) {
             continue;
         }
         for (unsigned i = 0; i < ctrl[c]->ns_count; i++) {

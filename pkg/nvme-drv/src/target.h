@@ -6,8 +6,8 @@
 #include "blkdev.h"
 
 /* Looks in all controllers that are ready. SK_OK; SK_ENOENT; SK_EEXIST: the name fits several partitions. */
-__attribute__((warn_unused_result)) int64_t target_find(struct nvme_ctrl *const *ctrl, unsigned count, const char *device,
-                                                        struct blk_target *out);
+__attribute__((warn_unused_result)) int64_t target_find(struct nvme_ctrl *const *ctrl, unsigned count,
+                                                        const char *device, struct blk_target *out);
 /* Do the two share a block? */
 bool target_overlap(const struct blk_target *a, const struct blk_target *b);
 /* All disks there are, in words for a message; always terminated. */

@@ -91,7 +91,7 @@ int64_t vbus_map_bar(cap_t bus, uint32_t index, unsigned bar, volatile void **re
         off[i] = msg_get(&m);
         len[i] = msg_get(&m);
     }
-    cap_t caps[BAR_PARTS_MAX] = { 0 };
+    cap_t caps[BAR_PARTS_MAX] = {0};
 
     for (uint64_t i = 0; i < parts && i < BAR_PARTS_MAX; i++) {
         caps[i] = msg_get_cap(&m);
@@ -125,7 +125,8 @@ int64_t vbus_dma_space(cap_t bus, uint32_t index, cap_t *space)
     return msg_end(&m);
 }
 
-int64_t vbus_msi_bind(cap_t bus, uint32_t index, uint32_t msi, uint32_t own, cap_t signal, uint64_t *addr, uint32_t *data)
+int64_t vbus_msi_bind(cap_t bus, uint32_t index, uint32_t msi, uint32_t own, cap_t signal, uint64_t *addr,
+                      uint32_t *data)
 {
     struct msg m;
 

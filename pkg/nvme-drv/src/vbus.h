@@ -18,7 +18,7 @@ __attribute__((warn_unused_result)) int64_t vbus_command(cap_t bus, uint32_t ind
 __attribute__((warn_unused_result)) int64_t vbus_map_bar(cap_t bus, uint32_t index, unsigned bar, volatile void **regs,
                                                          uint64_t *size);
 __attribute__((warn_unused_result)) int64_t vbus_dma_space(cap_t bus, uint32_t index, cap_t *space);
-__attribute__((warn_unused_result)) int64_t vbus_msi_bind(cap_t bus, uint32_t index, uint32_t msi, uint32_t own, cap_t signal,
-                                                          uint64_t *addr, uint32_t *data);
+__attribute__((warn_unused_result)) int64_t vbus_msi_bind(cap_t bus, uint32_t index, uint32_t msi, uint32_t own,
+                                                          cap_t signal, uint64_t *addr, uint32_t *data);
 __attribute__((warn_unused_result)) int64_t vbus_intx_bind(cap_t bus, uint32_t index, cap_t signal, uint32_t *line,
                                                            uint32_t *level, uint32_t *low);

@@ -4,23 +4,26 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
+#include "model.h"
 #include <abi/types.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model.h"
 
 #define BLOCKS 8192u
-#define RAM    (4u << 20)
-#define GPA    0x1000u  /* guest RAM begins here, in two regions that meet at SPLIT */
-#define SPLIT  0x200000u
-#define DESC   0x2000u
-#define AVAIL  0x4000u
-#define USED   0x5000u
-#define HEAD   0x8000u  /* headers: 16 bytes each */
+#define RAM (4u << 20)
+#define GPA 0x1000u /* guest RAM begins here, in two regions that meet at SPLIT */
+#define SPLIT 0x200000u
+#define DESC 0x2000u
+#define AVAIL 0x4000u
+#define USED 0x5000u
+#define HEAD 0x8000u /* headers: 16 bytes each */
 #define STATUS 0xa000u
-#define DATA   0x10000u
-#define NUM    256u
+#define DATA 0x10000u
+#define NUM 256u
 
 struct env {
     struct model *m;
@@ -32,15 +35,24 @@ struct env {
     unsigned calls, changes;
 };
 
-static void *at(struct env *e, uint64_t gpa) { return e->ram + gpa; }
-static void count_call(void *ctx) { ((struct env *)ctx)->calls++; }
-static void count_change(void *ctx) { ((struct env *)ctx)->changes++; }
+static void *at(struct env *e, uint64_t gpa)
+{
+    return e->ram + gpa;
+}
+static void count_call(void *ctx)
+{
+    ((struct env *)ctx)->calls++;
+}
+static void count_change(void *ctx)
+{
+    ((struct env *)ctx)->changes++;
+}
 
 static void attach(struct env *e, struct blk_target t, uint64_t drop_features)
 {
     struct gmem_region r[2] = {
-        { .gpa = GPA, .size = SPLIT - GPA, .host = e->ram + GPA, .dev = (uintptr_t)e->ram + GPA + MODEL_DEV },
-        { .gpa = SPLIT, .size = RAM - SPLIT, .host = e->ram + SPLIT, .dev = (uintptr_t)e->ram + SPLIT + MODEL_DEV },
+        {.gpa = GPA, .size = SPLIT - GPA, .host = e->ram + GPA, .dev = (uintptr_t)e->ram + GPA + MODEL_DEV},
+        {.gpa = SPLIT, .size = RAM - SPLIT, .host = e->ram + SPLIT, .dev = (uintptr_t)e->ram + SPLIT + MODEL_DEV},
     };
 
     if (!e->d) {
@@ -65,7 +77,7 @@ static struct blk_target whole(struct env *e)
 {
     struct nvme_ns *ns = e->c->ns[0];
 
-    return (struct blk_target){ .ns = ns, .blocks = ns->info.blocks, .readonly = ns->info.readonly, .id = "MODEL1:n1" };
+    return (struct blk_target){.ns = ns, .blocks = ns->info.blocks, .readonly = ns->info.readonly, .id = "MODEL1:n1"};
 }
 
 static struct env *env_new(uint32_t sgls, uint32_t block_size, uint8_t mdts)
@@ -103,12 +115,30 @@ static void env_free(struct env *e)
     free(e);
 }
 
-static int setup(void **state) { return !(*state = env_new(1, 512, 7)); }
-static int setup_dword(void **state) { return !(*state = env_new(2, 512, 7)); }
-static int setup_prp(void **state) { return !(*state = env_new(0, 512, 7)); }
-static int setup_4k(void **state) { return !(*state = env_new(1, 4096, 7)); }
-static int setup_prp_mdts1(void **state) { return !(*state = env_new(0, 512, 1)); }
-static int setup_sgl_mdts1(void **state) { return !(*state = env_new(1, 512, 1)); }
+static int setup(void **state)
+{
+    return !(*state = env_new(1, 512, 7));
+}
+static int setup_dword(void **state)
+{
+    return !(*state = env_new(2, 512, 7));
+}
+static int setup_prp(void **state)
+{
+    return !(*state = env_new(0, 512, 7));
+}
+static int setup_4k(void **state)
+{
+    return !(*state = env_new(1, 4096, 7));
+}
+static int setup_prp_mdts1(void **state)
+{
+    return !(*state = env_new(0, 512, 1));
+}
+static int setup_sgl_mdts1(void **state)
+{
+    return !(*state = env_new(1, 512, 1));
+}
 static int teardown(void **state)
 {
     env_free(*state);
@@ -121,7 +151,8 @@ static void desc(struct env *e, uint64_t gpa, uint32_t len, uint16_t flags)
 {
     struct virtq_desc *t = at(e, DESC);
 
-    t[e->next % NUM] = (struct virtq_desc){ .addr = gpa, .len = len, .flags = flags, .next = (uint16_t)((e->next + 1) % NUM) };
+    t[e->next % NUM] =
+        (struct virtq_desc){.addr = gpa, .len = len, .flags = flags, .next = (uint16_t)((e->next + 1) % NUM)};
     e->next++;
 }
 
@@ -145,7 +176,7 @@ static uint8_t *post(struct env *e, uint32_t type, uint64_t sector, const struct
     struct virtio_blk_req *h = at(e, HEAD + slot * 16u);
     uint16_t dir = type == VIRTIO_BLK_T_OUT ? 0 : VIRTQ_DESC_F_WRITE;
 
-    *h = (struct virtio_blk_req){ .type = type, .sector = sector };
+    *h = (struct virtio_blk_req){.type = type, .sector = sector};
     desc(e, HEAD + slot * 16u, 16, VIRTQ_DESC_F_NEXT);
     for (unsigned i = 0; i < n; i++) {
         desc(e, p[i].gpa, p[i].len, VIRTQ_DESC_F_NEXT | dir);
@@ -175,11 +206,17 @@ static uint8_t run(struct env *e, uint32_t type, uint64_t sector, const struct p
 
 static uint8_t run1(struct env *e, uint32_t type, uint64_t sector, uint64_t gpa, uint32_t len)
 {
-    return run(e, type, sector, &(struct piece){ gpa, len }, 1);
+    return run(e, type, sector, &(struct piece){gpa, len}, 1);
 }
 
-static struct virtq_used *used(struct env *e) { return at(e, USED); }
-static uint8_t *disk(struct env *e, uint64_t sector) { return e->m->ns[0].data + sector * 512; }
+static struct virtq_used *used(struct env *e)
+{
+    return at(e, USED);
+}
+static uint8_t *disk(struct env *e, uint64_t sector)
+{
+    return e->m->ns[0].data + sector * 512;
+}
 
 /* --- tests --- */
 
@@ -249,7 +286,7 @@ static void test_get_id(void **state)
 static void test_refused(void **state)
 {
     struct env *e = *state;
-    struct piece odd[2] = { { DATA, 256 }, { DATA + 8192, 128 } };
+    struct piece odd[2] = {{DATA, 256}, {DATA + 8192, 128}};
 
     assert_int_equal(run1(e, 99, 0, DATA, 512), VIRTIO_BLK_S_UNSUPP);
     assert_int_equal(run1(e, VIRTIO_BLK_T_DISCARD, 0, DATA, 16), VIRTIO_BLK_S_UNSUPP);
@@ -302,7 +339,7 @@ static void test_framing(void **state)
     struct env *e = *state;
     struct virtio_blk_req *h = at(e, HEAD);
 
-    *h = (struct virtio_blk_req){ .type = VIRTIO_BLK_T_IN, .sector = 3 };
+    *h = (struct virtio_blk_req){.type = VIRTIO_BLK_T_IN, .sector = 3};
     desc(e, HEAD, 5, VIRTQ_DESC_F_NEXT);
     desc(e, HEAD + 5, 11, VIRTQ_DESC_F_NEXT);
     desc(e, DATA, 513, VIRTQ_DESC_F_WRITE); /* data and status */
@@ -310,7 +347,7 @@ static void test_framing(void **state)
     kick(e);
     assert_memory_equal(at(e, DATA), disk(e, 3), 512);
     assert_int_equal(((uint8_t *)at(e, DATA))[512], VIRTIO_BLK_S_OK);
-    *h = (struct virtio_blk_req){ .type = VIRTIO_BLK_T_OUT, .sector = 4 };
+    *h = (struct virtio_blk_req){.type = VIRTIO_BLK_T_OUT, .sector = 4};
     memset(at(e, HEAD + 16), 0x31, 512);
     desc(e, HEAD, 528, VIRTQ_DESC_F_NEXT); /* header and data */
     desc(e, STATUS, 1, VIRTQ_DESC_F_WRITE);
@@ -337,7 +374,7 @@ static void test_scatter(void **state)
             seed = seed * 1103515245 + 12345;
             uint32_t len = (1 + (seed >> 16) % (bs == 512 ? 16 : 4)) * bs;
 
-            p[i] = (struct piece){ gpa, len };
+            p[i] = (struct piece){gpa, len};
             gpa += len;
             if (seed >> 28 & 1) {
                 gpa = round & 1 ? align_up(gpa, 4096) + 4096 : gpa + 512 * (seed >> 20 & 7);
@@ -372,8 +409,8 @@ static void test_scatter(void **state)
 static void test_prp_inexpressible(void **state)
 {
     struct env *e = *state;
-    struct piece split[2] = { { DATA, 256 }, { DATA + 8192, 256 } }; /* a block in two places */
-    struct piece odd[1] = { { DATA + 2, 512 } };
+    struct piece split[2] = {{DATA, 256}, {DATA + 8192, 256}}; /* a block in two places */
+    struct piece odd[1] = {{DATA + 2, 512}};
 
     assert_int_equal(run(e, VIRTIO_BLK_T_IN, 0, split, 2), VIRTIO_BLK_S_IOERR);
     assert_int_equal(run(e, VIRTIO_BLK_T_IN, 0, odd, 1), VIRTIO_BLK_S_IOERR);
@@ -384,7 +421,7 @@ static void test_prp_inexpressible(void **state)
 static void test_dword(void **state)
 {
     struct env *e = *state;
-    struct piece split[2] = { { DATA, 256 }, { DATA + 8192, 256 } };
+    struct piece split[2] = {{DATA, 256}, {DATA + 8192, 256}};
 
     assert_int_equal(run(e, VIRTIO_BLK_T_IN, 0, split, 2), VIRTIO_BLK_S_OK);
     assert_int_equal(run1(e, VIRTIO_BLK_T_IN, 0, DATA + 2, 512), VIRTIO_BLK_S_IOERR);
@@ -399,10 +436,10 @@ static void test_long_list(void **state)
     struct nvme_sqe *sqe;
     struct nvme_cmd *cmd = nvme_queue_get(q, &sqe);
     static struct dma_seg seg[1200];
-    struct dma_cursor cur = { .seg = seg, .count = 1200 };
+    struct dma_cursor cur = {.seg = seg, .count = 1200};
 
     for (unsigned i = 0; i < 1200; i++) {
-        seg[i] = (struct dma_seg){ .addr = 0x10000000 + (i ^ 1u) * 8192ull, .len = 4096 };
+        seg[i] = (struct dma_seg){.addr = 0x10000000 + (i ^ 1u) * 8192ull, .len = 4096};
     }
     assert_int_equal(dptr_build(q, cmd, sqe, DPTR_PRP, &cur, 1200 * 4096, 512), 1200 * 4096);
     assert_true(sqe->dptr[0] == seg[0].addr);
@@ -432,7 +469,7 @@ static void test_batch(void **state)
 
     e->m->hold = true;
     for (unsigned i = 0; i < 32; i++) {
-        status[i] = post(e, VIRTIO_BLK_T_IN, i * 8, &(struct piece){ DATA + i * 4096, 4096 }, 1);
+        status[i] = post(e, VIRTIO_BLK_T_IN, i * 8, &(struct piece){DATA + i * 4096, 4096}, 1);
     }
     kick(e);
     assert_int_equal(e->m->sq_doorbells, 1);
@@ -458,8 +495,8 @@ static void test_stall(void **state)
 
     e->m->hold = true;
     for (unsigned i = 0; i < 64; i++) { /* each needs a list, or two commands */
-        p[0] = (struct piece){ DATA + i * 16384, 4096 };
-        p[1] = (struct piece){ DATA + i * 16384 + 8192, 8192 };
+        p[0] = (struct piece){DATA + i * 16384, 4096};
+        p[1] = (struct piece){DATA + i * 16384 + 8192, 8192};
         status[i] = post(e, VIRTIO_BLK_T_IN, i * 24, p, 2);
         kick(e);
     }
@@ -492,7 +529,8 @@ static void test_stall_small_queue(void **state)
     }
     e->m->hold = true;
     for (unsigned i = 0; i < 20; i++) {
-        status[i] = post(e, i == 7 ? VIRTIO_BLK_T_FLUSH : VIRTIO_BLK_T_IN, i * 8, &(struct piece){ DATA + i * 4096, 4096 }, i != 7);
+        status[i] = post(e, i == 7 ? VIRTIO_BLK_T_FLUSH : VIRTIO_BLK_T_IN, i * 8,
+                         &(struct piece){DATA + i * 4096, 4096}, i != 7);
     }
     kick(e);
     assert_int_equal(e->m->held_count, 2);
@@ -528,7 +566,7 @@ static void test_timeout(void **state)
 
     e->m->drop_io = 2;
     assert_int_equal(run1(e, VIRTIO_BLK_T_IN, 16, DATA, 4096), 0xff);
-    uint8_t *other = post(e, VIRTIO_BLK_T_OUT, 16, &(struct piece){ DATA, 4096 }, 1);
+    uint8_t *other = post(e, VIRTIO_BLK_T_OUT, 16, &(struct piece){DATA, 4096}, 1);
 
     kick(e);
     model_timeout(e->m);
@@ -561,7 +599,7 @@ static void test_waits_for_reset(void **state)
     e->m->now = e->m->armed;
     nvme_ctrl_check(e->c);
     assert_int_equal(e->c->state, CTRL_RESETTING);
-    uint8_t *status = post(e, VIRTIO_BLK_T_IN, 32, &(struct piece){ DATA, 4096 }, 1);
+    uint8_t *status = post(e, VIRTIO_BLK_T_IN, 32, &(struct piece){DATA, 4096}, 1);
 
     kick(e);
     assert_int_equal(*status, 0xff);
@@ -628,7 +666,7 @@ static void test_broken_ring(void **state)
     struct env *e = *state;
 
     e->m->hold = true;
-    post(e, VIRTIO_BLK_T_IN, 0, &(struct piece){ DATA, 512 }, 1);
+    post(e, VIRTIO_BLK_T_IN, 0, &(struct piece){DATA, 512}, 1);
     kick(e);
     desc(e, HEAD, 16, VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE); /* no header, then no status */
     desc(e, HEAD, 16, 0);
@@ -665,12 +703,12 @@ static void test_stop_drains(void **state)
     struct env *e = *state;
 
     e->m->hold = true;
-    uint8_t *status = post(e, VIRTIO_BLK_T_IN, 0, &(struct piece){ DATA, 512 }, 1);
+    uint8_t *status = post(e, VIRTIO_BLK_T_IN, 0, &(struct piece){DATA, 512}, 1);
 
     kick(e);
     assert_false(blkdev_stop(e->d));
     assert_int_equal(blkdev_vring_num(e->d, 0, 8), SK_EBUSY);
-    post(e, VIRTIO_BLK_T_IN, 0, &(struct piece){ DATA, 512 }, 1);
+    post(e, VIRTIO_BLK_T_IN, 0, &(struct piece){DATA, 512}, 1);
     kick(e); /* not taken any more */
     model_release(e->m, false);
     model_interrupt(e->m);
@@ -719,20 +757,53 @@ static void test_config_errors(void **state)
     assert_int_equal(blkdev_vring_enable(d, 7, true), SK_ERANGE);
 }
 
-#define T(f, s) { #f " (" #s ")", f, s, teardown, NULL }
+#define T(f, s)                                                                                                        \
+    {                                                                                                                  \
+#f " (" #s ")", f, s, teardown, NULL                                                                           \
+    }
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_read, setup), T(test_read, setup_prp), T(test_read, setup_4k), T(test_write, setup), T(test_write, setup_prp),
-        T(test_fua, setup), T(test_writeback, setup), T(test_get_id, setup), T(test_refused, setup), T(test_refused, setup_4k),
-        T(test_readonly, setup), T(test_partition, setup), T(test_framing, setup), T(test_scatter, setup),
-        T(test_scatter, setup_dword), T(test_scatter, setup_prp), T(test_scatter, setup_4k),
-        T(test_scatter, setup_prp_mdts1), T(test_scatter, setup_sgl_mdts1), T(test_prp_inexpressible, setup_prp),
-        T(test_dword, setup_dword), cmocka_unit_test(test_long_list), T(test_batch, setup), T(test_batch, setup_prp),
-        T(test_stall, setup), T(test_stall, setup_prp), T(test_stall, setup_prp_mdts1), T(test_stall_small_queue, setup),
-        T(test_device_error, setup), T(test_timeout, setup), T(test_lost_interrupt, setup), T(test_waits_for_reset, setup),
-        T(test_dies, setup), T(test_wrong_cid, setup), T(test_duplicates, setup), T(test_bad_phase, setup),
-        T(test_broken_ring, setup), T(test_no_status, setup), T(test_stop_drains, setup), T(test_event_idx_batch, setup),
+        T(test_read, setup),
+        T(test_read, setup_prp),
+        T(test_read, setup_4k),
+        T(test_write, setup),
+        T(test_write, setup_prp),
+        T(test_fua, setup),
+        T(test_writeback, setup),
+        T(test_get_id, setup),
+        T(test_refused, setup),
+        T(test_refused, setup_4k),
+        T(test_readonly, setup),
+        T(test_partition, setup),
+        T(test_framing, setup),
+        T(test_scatter, setup),
+        T(test_scatter, setup_dword),
+        T(test_scatter, setup_prp),
+        T(test_scatter, setup_4k),
+        T(test_scatter, setup_prp_mdts1),
+        T(test_scatter, setup_sgl_mdts1),
+        T(test_prp_inexpressible, setup_prp),
+        T(test_dword, setup_dword),
+        cmocka_unit_test(test_long_list),
+        T(test_batch, setup),
+        T(test_batch, setup_prp),
+        T(test_stall, setup),
+        T(test_stall, setup_prp),
+        T(test_stall, setup_prp_mdts1),
+        T(test_stall_small_queue, setup),
+        T(test_device_error, setup),
+        T(test_timeout, setup),
+        T(test_lost_interrupt, setup),
+        T(test_waits_for_reset, setup),
+        T(test_dies, setup),
+        T(test_wrong_cid, setup),
+        T(test_duplicates, setup),
+        T(test_bad_phase, setup),
+        T(test_broken_ring, setup),
+        T(test_no_status, setup),
+        T(test_stop_drains, setup),
+        T(test_event_idx_batch, setup),
         T(test_config_errors, setup),
     };
 

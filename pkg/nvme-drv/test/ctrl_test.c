@@ -3,12 +3,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
+#include "../src/log.h"
+#include "model.h"
 #include <abi/types.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model.h"
-#include "../src/log.h"
 
 static int setup(void **state)
 {
@@ -138,7 +141,8 @@ static void test_admin_timeout(void **state)
 
 static void test_admin_errors(void **state)
 {
-    static const uint8_t opcode[] = { NVME_ADMIN_SET_FEATURES, NVME_ADMIN_CREATE_CQ, NVME_ADMIN_CREATE_SQ, NVME_ADMIN_IDENTIFY };
+    static const uint8_t opcode[] = {NVME_ADMIN_SET_FEATURES, NVME_ADMIN_CREATE_CQ, NVME_ADMIN_CREATE_SQ,
+                                     NVME_ADMIN_IDENTIFY};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(opcode); i++) {
@@ -159,10 +163,18 @@ static void test_bad_controllers(void **state)
         struct model *m = model_new(64);
 
         switch (i) {
-        case 0: m->cap |= 1ull << 48; break;            /* MPSMIN 8 KiB */
-        case 1: m->cap &= ~(0xffull << 37); break;      /* no NVM command set */
-        case 2: m->id.sqes = 0x77; break;               /* 128-byte entries only */
-        case 3: m->hw.bar_size = 0x1000; break;         /* no doorbells */
+        case 0:
+            m->cap |= 1ull << 48;
+            break; /* MPSMIN 8 KiB */
+        case 1:
+            m->cap &= ~(0xffull << 37);
+            break; /* no NVM command set */
+        case 2:
+            m->id.sqes = 0x77;
+            break; /* 128-byte entries only */
+        case 3:
+            m->hw.bar_size = 0x1000;
+            break; /* no doorbells */
         }
         expect_dead(m, SK_ENODEV);
         model_stop(m);
@@ -201,7 +213,10 @@ static void test_bad_namespaces(void **state)
 
 /* --- partition table read through the driver --- */
 
-static void put(uint8_t *p, unsigned off, uint64_t v, unsigned bytes) { memcpy(p + off, &v, bytes); }
+static void put(uint8_t *p, unsigned off, uint64_t v, unsigned bytes)
+{
+    memcpy(p + off, &v, bytes);
+}
 
 static void make_gpt(struct model *m)
 {
@@ -269,10 +284,22 @@ static void test_gpt_read_timeout(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_start), T(test_options), T(test_shared_queues), T(test_small_queues), T(test_never_ready),
-        T(test_never_stops), T(test_fatal), T(test_all_ones), T(test_admin_timeout), cmocka_unit_test(test_admin_errors),
-        cmocka_unit_test(test_bad_controllers), T(test_no_irq), T(test_bad_namespaces), T(test_partitions),
-        T(test_gpt_read_error), T(test_gpt_read_timeout),
+        T(test_start),
+        T(test_options),
+        T(test_shared_queues),
+        T(test_small_queues),
+        T(test_never_ready),
+        T(test_never_stops),
+        T(test_fatal),
+        T(test_all_ones),
+        T(test_admin_timeout),
+        cmocka_unit_test(test_admin_errors),
+        cmocka_unit_test(test_bad_controllers),
+        T(test_no_irq),
+        T(test_bad_namespaces),
+        T(test_partitions),
+        T(test_gpt_read_error),
+        T(test_gpt_read_timeout),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Fuzz target: Identify data of a hostile controller: what is accepted must be usable (text terminated and printable,
  * sizes that cannot overflow). */
+#include "../src/ident.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../src/ident.h"
 
 static void check_text(const char *s, size_t size)
 {

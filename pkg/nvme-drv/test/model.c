@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct model *of(struct nvme_hw *hw) { return (struct model *)hw; }
+static struct model *of(struct nvme_hw *hw)
+{
+    return (struct model *)hw;
+}
 
 static void *dev_ptr(uint64_t dev)
 {
@@ -21,7 +24,10 @@ static void *dev_ptr(uint64_t dev)
 /* --- data transfer --- */
 
 struct pieces {
-    struct { uint8_t *p; uint32_t len; } at[2048];
+    struct {
+        uint8_t *p;
+        uint32_t len;
+    } at[2048];
     unsigned count;
 };
 
@@ -136,7 +142,7 @@ static void identify_ns(struct model *m, uint32_t nsid, struct nvme_id_ns *id)
 
 static uint16_t run_identify(struct model *m, const struct nvme_sqe *e)
 {
-    uint8_t page[4096] = { 0 };
+    uint8_t page[4096] = {0};
     uint32_t *list = (uint32_t *)(void *)page;
 
     switch (e->cdw10 & 0xff) {
@@ -179,13 +185,13 @@ static uint16_t run_create(struct model *m, const struct nvme_sqe *e, bool cq)
         if (e->cdw11 >> 16 >= m->vectors) {
             return 0x108;
         }
-        m->cq[qid] = (struct model_cq){ .base = e->dptr[0], .entries = entries, .phase = 1,
-                                        .vector = (uint16_t)(e->cdw11 >> 16) };
+        m->cq[qid] =
+            (struct model_cq){.base = e->dptr[0], .entries = entries, .phase = 1, .vector = (uint16_t)(e->cdw11 >> 16)};
     } else {
         if (e->cdw11 >> 16 != qid || m->cq[qid].entries == 0) {
             return 0x100;
         }
-        m->sq[qid] = (struct model_sq){ .base = e->dptr[0], .entries = entries, .cq = (uint16_t)qid };
+        m->sq[qid] = (struct model_sq){.base = e->dptr[0], .entries = entries, .cq = (uint16_t)qid};
     }
     return 0;
 }
@@ -326,8 +332,8 @@ static void write_cc(struct model *m, uint32_t v)
 {
     if ((v & 1) && !(m->cc & 1)) {
         m->enables++;
-        m->sq[0] = (struct model_sq){ .base = m->asq, .entries = (m->aqa & 0xfff) + 1 };
-        m->cq[0] = (struct model_cq){ .base = m->acq, .entries = (m->aqa >> 16 & 0xfff) + 1, .phase = 1 };
+        m->sq[0] = (struct model_sq){.base = m->asq, .entries = (m->aqa & 0xfff) + 1};
+        m->cq[0] = (struct model_cq){.base = m->acq, .entries = (m->aqa >> 16 & 0xfff) + 1, .phase = 1};
         if ((v >> 16 & 0xf) != 6 || (v >> 20 & 0xf) != 4 || (v >> 7 & 0xf) != 0) {
             m->csts = 2;
         } else if (!m->never_ready) {
@@ -351,12 +357,18 @@ static uint32_t model_read32(struct nvme_hw *hw, uint32_t off)
         return UINT32_MAX;
     }
     switch (off) {
-    case 0x00: return (uint32_t)m->cap;
-    case 0x04: return (uint32_t)(m->cap >> 32);
-    case 0x08: return 0x10400;
-    case 0x14: return m->cc;
-    case 0x1c: return m->csts;
-    default: abort();
+    case 0x00:
+        return (uint32_t)m->cap;
+    case 0x04:
+        return (uint32_t)(m->cap >> 32);
+    case 0x08:
+        return 0x10400;
+    case 0x14:
+        return m->cc;
+    case 0x1c:
+        return m->csts;
+    default:
+        abort();
     }
 }
 
@@ -383,19 +395,35 @@ static void model_write32(struct nvme_hw *hw, uint32_t off, uint32_t v)
         return;
     }
     switch (off) {
-    case 0x14: write_cc(m, v); break;
-    case 0x24: m->aqa = v; break;
-    case 0x28: m->asq = (m->asq & ~0xffffffffull) | v; break;
-    case 0x2c: m->asq = (uint32_t)m->asq | (uint64_t)v << 32; break;
-    case 0x30: m->acq = (m->acq & ~0xffffffffull) | v; break;
-    case 0x34: m->acq = (uint32_t)m->acq | (uint64_t)v << 32; break;
-    default: abort();
+    case 0x14:
+        write_cc(m, v);
+        break;
+    case 0x24:
+        m->aqa = v;
+        break;
+    case 0x28:
+        m->asq = (m->asq & ~0xffffffffull) | v;
+        break;
+    case 0x2c:
+        m->asq = (uint32_t)m->asq | (uint64_t)v << 32;
+        break;
+    case 0x30:
+        m->acq = (m->acq & ~0xffffffffull) | v;
+        break;
+    case 0x34:
+        m->acq = (uint32_t)m->acq | (uint64_t)v << 32;
+        break;
+    default:
+        abort();
     }
 }
 
 /* --- the rest of the driver's world --- */
 
-static uint64_t model_now(struct nvme_hw *hw) { return of(hw)->now; }
+static uint64_t model_now(struct nvme_hw *hw)
+{
+    return of(hw)->now;
+}
 
 static int64_t model_dma_alloc(struct nvme_hw *hw, size_t size, struct nvme_dma *out)
 {
@@ -471,26 +499,39 @@ static int64_t model_vector(struct nvme_hw *hw, uint16_t *vector)
     return SK_OK;
 }
 
-static void model_arm(struct nvme_hw *hw, uint64_t deadline) { of(hw)->armed = deadline; }
-static void model_isolate(struct nvme_hw *hw) { of(hw)->isolated++; }
+static void model_arm(struct nvme_hw *hw, uint64_t deadline)
+{
+    of(hw)->armed = deadline;
+}
+static void model_isolate(struct nvme_hw *hw)
+{
+    of(hw)->isolated++;
+}
 
 static const struct nvme_hw_ops model_ops = {
-    .read32 = model_read32, .write32 = model_write32, .now_ns = model_now, .dma_alloc = model_dma_alloc,
-    .dma_free = model_dma_free, .wait = model_wait, .vector = model_vector, .arm = model_arm, .isolate = model_isolate,
+    .read32 = model_read32,
+    .write32 = model_write32,
+    .now_ns = model_now,
+    .dma_alloc = model_dma_alloc,
+    .dma_free = model_dma_free,
+    .wait = model_wait,
+    .vector = model_vector,
+    .arm = model_arm,
+    .isolate = model_isolate,
 };
 
 /* --- set-up --- */
 
 void model_add_ns(struct model *m, unsigned nsid, uint64_t blocks, uint32_t block_size)
 {
-    m->ns[nsid - 1] = (struct model_ns){ .data = calloc(blocks, block_size), .blocks = blocks, .block_size = block_size };
+    m->ns[nsid - 1] = (struct model_ns){.data = calloc(blocks, block_size), .blocks = blocks, .block_size = block_size};
 }
 
 struct model *model_new(uint64_t blocks)
 {
     struct model *m = calloc(1, sizeof(*m));
 
-    m->hw = (struct nvme_hw){ .ops = &model_ops, .name = "model", .bar_size = 0x2000 };
+    m->hw = (struct nvme_hw){.ops = &model_ops, .name = "model", .bar_size = 0x2000};
     m->now = 1000;
     m->cap = 0x004018200f0107ff & ~(0xfull << 52);
     m->vectors = 8;

@@ -9,10 +9,10 @@
 
 #include "../src/blkdev.h"
 
-#define MODEL_DEV     0x100000000000ull
-#define MODEL_QUEUES  9u
-#define MODEL_NS      4u
-#define MODEL_HELD    4096u
+#define MODEL_DEV 0x100000000000ull
+#define MODEL_QUEUES 9u
+#define MODEL_NS 4u
+#define MODEL_HELD 4096u
 
 struct model_ns {
     uint8_t *data;
@@ -44,22 +44,25 @@ struct model {
     uint64_t asq, acq;
     struct model_sq sq[MODEL_QUEUES];
     struct model_cq cq[MODEL_QUEUES];
-    struct model_ns ns[MODEL_NS]; /* NSID = index + 1; data == NULL: inactive */
+    struct model_ns ns[MODEL_NS];  /* NSID = index + 1; data == NULL: inactive */
     uint16_t next_vector, vectors; /* vectors available */
     uint32_t irq;                  /* pending, a bit per vector */
     struct nvme_id_ctrl id;
     unsigned queues_granted;
     /* misbehaviour */
     bool all_ones, never_ready, never_stops, fatal, hold, wrong_cid, duplicate, bad_phase, no_irq, drop_admin;
-    unsigned drop_io;       /* that many I/O commands are never answered */
-    uint16_t fail_status;   /* status field without phase for I/O that touches fail_lba */
+    unsigned drop_io;     /* that many I/O commands are never answered */
+    uint16_t fail_status; /* status field without phase for I/O that touches fail_lba */
     uint64_t fail_lba;
     uint8_t fail_admin_opcode; /* with fail_admin set */
     bool fail_admin;
     /* what happened */
     unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, isolated, enables, lists, max_bytes;
     unsigned dma_live;
-    struct { uint16_t sqid; struct nvme_sqe sqe; } held[MODEL_HELD];
+    struct {
+        uint16_t sqid;
+        struct nvme_sqe sqe;
+    } held[MODEL_HELD];
     unsigned held_count;
 };
 

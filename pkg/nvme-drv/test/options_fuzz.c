@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
 // Fuzz target: a command line, words separated by blanks; and each --device against a small set of disks.
+#include "../src/options.h"
+#include "../src/target.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../src/options.h"
-#include "../src/target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct nvme_part part = { .gpt = { .number = 1, .first = 1, .last = 2, .label = "data" } };
+    static struct nvme_part part = {.gpt = {.number = 1, .first = 1, .last = 2, .label = "data"}};
     static struct nvme_ctrl ctrl;
-    static struct nvme_ns ns = { .ctrl = &ctrl, .nsid = 1, .parts = &part }, *list[] = { &ns };
-    static struct nvme_ctrl *const ctrls[] = { &ctrl };
+    static struct nvme_ns ns = {.ctrl = &ctrl, .nsid = 1, .parts = &part}, *list[] = {&ns};
+    static struct nvme_ctrl *const ctrls[] = {&ctrl};
     char *argv[128], error[128], *text = malloc(size + 1);
     struct options o;
     struct blk_target t;
     int argc = 0;
 
-    ctrl = (struct nvme_ctrl){ .state = CTRL_READY, .id.serial = "S", .ns = list, .ns_count = 1 };
+    ctrl = (struct nvme_ctrl){.state = CTRL_READY, .id.serial = "S", .ns = list, .ns_count = 1};
     memcpy(text, data, size);
     text[size] = 0;
     argv[argc++] = "nvme-drv";

@@ -3,13 +3,16 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
+#include "../src/options.h"
+#include "../src/target.h"
 #include <abi/types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../src/options.h"
-#include "../src/target.h"
 
 static char error[256];
 
@@ -52,13 +55,25 @@ static void test_good(void **state)
 
 static void test_bad(void **state)
 {
-    static const struct { const char *line, *word; } bad[] = {
-        { "x --clinet c", "--clinet" }, { "x -z", "-z" }, { "x -vz", "-z" }, { "x --client", "--client" }, { "x --device A", "--client NAME" },
-        { "x --ds-max 3", "--client NAME" }, { "x --readonly", "--client NAME" }, { "x --client a", "--device" },
-        { "x --client a --device A --device B", "exactly one" }, { "x --client a --device A --ds-max 0", "--ds-max 0" },
-        { "x --client a --device A --ds-max -1", "-1" }, { "x --client a --device A --ds-max 17", "17" },
-        { "x --client a --device A --ds-max 5x", "5x" }, { "x --client a --device A --client a --device B", "twice" },
-        { "x stray", "stray" }, { "x --client=", "name" },
+    static const struct {
+        const char *line, *word;
+    } bad[] = {
+        {"x --clinet c", "--clinet"},
+        {"x -z", "-z"},
+        {"x -vz", "-z"},
+        {"x --client", "--client"},
+        {"x --device A", "--client NAME"},
+        {"x --ds-max 3", "--client NAME"},
+        {"x --readonly", "--client NAME"},
+        {"x --client a", "--device"},
+        {"x --client a --device A --device B", "exactly one"},
+        {"x --client a --device A --ds-max 0", "--ds-max 0"},
+        {"x --client a --device A --ds-max -1", "-1"},
+        {"x --client a --device A --ds-max 17", "17"},
+        {"x --client a --device A --ds-max 5x", "5x"},
+        {"x --client a --device A --client a --device B", "twice"},
+        {"x stray", "stray"},
+        {"x --client=", "name"},
     };
     struct options o;
 
@@ -74,7 +89,7 @@ static void test_too_many_clients(void **state)
 {
     static char line[4096] = "x";
     static char names[64][8];
-    char *argv[162] = { line };
+    char *argv[162] = {line};
     int argc = 1;
     struct options o;
 
@@ -94,23 +109,23 @@ static void test_too_many_clients(void **state)
 
 static struct nvme_part parts[3];
 static struct nvme_ns ns1, ns2, ns7;
-static struct nvme_ns *ns_a[] = { &ns1, &ns2 }, *ns_b[] = { &ns7 };
+static struct nvme_ns *ns_a[] = {&ns1, &ns2}, *ns_b[] = {&ns7};
 static struct nvme_ctrl ca, cb;
-static struct nvme_ctrl *const ctrls[] = { &ca, &cb };
+static struct nvme_ctrl *const ctrls[] = {&ca, &cb};
 
 static int setup(void **state)
 {
     (void)state;
-    ca = (struct nvme_ctrl){ .state = CTRL_READY, .id.serial = "AAA", .ns = ns_a, .ns_count = 2 };
-    cb = (struct nvme_ctrl){ .state = CTRL_READY, .id.serial = "B:n1", .ns = ns_b, .ns_count = 1 };
-    ns1 = (struct nvme_ns){ .ctrl = &ca, .nsid = 1, .info = { .blocks = 1000, .block_size = 512 }, .parts = &parts[0] };
-    ns2 = (struct nvme_ns){ .ctrl = &ca, .nsid = 2, .info = { .blocks = 500, .block_size = 4096, .readonly = true } };
-    ns7 = (struct nvme_ns){ .ctrl = &cb, .nsid = 7, .info = { .blocks = 50, .block_size = 512 }, .parts = &parts[2] };
+    ca = (struct nvme_ctrl){.state = CTRL_READY, .id.serial = "AAA", .ns = ns_a, .ns_count = 2};
+    cb = (struct nvme_ctrl){.state = CTRL_READY, .id.serial = "B:n1", .ns = ns_b, .ns_count = 1};
+    ns1 = (struct nvme_ns){.ctrl = &ca, .nsid = 1, .info = {.blocks = 1000, .block_size = 512}, .parts = &parts[0]};
+    ns2 = (struct nvme_ns){.ctrl = &ca, .nsid = 2, .info = {.blocks = 500, .block_size = 4096, .readonly = true}};
+    ns7 = (struct nvme_ns){.ctrl = &cb, .nsid = 7, .info = {.blocks = 50, .block_size = 512}, .parts = &parts[2]};
     memset(parts, 0, sizeof(parts));
-    parts[0].gpt = (struct gpt_part){ .number = 1, .first = 40, .last = 99, .label = "root" };
+    parts[0].gpt = (struct gpt_part){.number = 1, .first = 40, .last = 99, .label = "root"};
     parts[0].next = &parts[1];
-    parts[1].gpt = (struct gpt_part){ .number = 2, .first = 100, .last = 199, .label = "data" };
-    parts[2].gpt = (struct gpt_part){ .number = 1, .first = 10, .last = 19, .label = "data" };
+    parts[1].gpt = (struct gpt_part){.number = 2, .first = 100, .last = 199, .label = "data"};
+    parts[2].gpt = (struct gpt_part){.number = 1, .first = 10, .last = 19, .label = "data"};
     assert_true(gpt_guid_parse("01234567-89AB-CDEF-0123-456789ABCDEF", &parts[1].gpt.guid));
     return 0;
 }
@@ -139,8 +154,19 @@ static void test_find(void **state)
 
 static void test_not_found(void **state)
 {
-    static const char *const bad[] = { "AAA:n3", "AAA", "AAA:n", "AAA:n1x", "AAA:1", ":n1", "aaa:n1", "AAA:n0", "AAA:n4294967297",
-                                       "Root", "", "01234567-89ab-cdef-0123-456789abcdee", "AAA:n99999999999999999999999" };
+    static const char *const bad[] = {"AAA:n3",
+                                      "AAA",
+                                      "AAA:n",
+                                      "AAA:n1x",
+                                      "AAA:1",
+                                      ":n1",
+                                      "aaa:n1",
+                                      "AAA:n0",
+                                      "AAA:n4294967297",
+                                      "Root",
+                                      "",
+                                      "01234567-89ab-cdef-0123-456789abcdee",
+                                      "AAA:n99999999999999999999999"};
     struct blk_target t;
     char list[40];
 
@@ -159,8 +185,8 @@ static void test_not_found(void **state)
 
 static void test_overlap(void **state)
 {
-    struct blk_target whole = { .ns = &ns1, .blocks = 1000 }, a = { .ns = &ns1, .first = 40, .blocks = 60 },
-                      b = { .ns = &ns1, .first = 100, .blocks = 100 }, other = { .ns = &ns2, .blocks = 500 };
+    struct blk_target whole = {.ns = &ns1, .blocks = 1000}, a = {.ns = &ns1, .first = 40, .blocks = 60},
+                      b = {.ns = &ns1, .first = 100, .blocks = 100}, other = {.ns = &ns2, .blocks = 500};
 
     (void)state;
     assert_true(target_overlap(&whole, &a));
@@ -173,8 +199,11 @@ static void test_overlap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good), cmocka_unit_test(test_bad), cmocka_unit_test(test_too_many_clients),
-        cmocka_unit_test_setup(test_find, setup), cmocka_unit_test_setup(test_not_found, setup),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_too_many_clients),
+        cmocka_unit_test_setup(test_find, setup),
+        cmocka_unit_test_setup(test_not_found, setup),
         cmocka_unit_test_setup(test_overlap, setup),
     };
 

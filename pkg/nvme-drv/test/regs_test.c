@@ -4,10 +4,16 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
 #include "../src/nvme.h"
 
-static void reg(unsigned got, unsigned spec) { assert_int_equal(got, spec); }
+static void reg(unsigned got, unsigned spec)
+{
+    assert_int_equal(got, spec);
+}
 static void fld(uint64_t got, unsigned hi, unsigned lo)
 {
     uint64_t want = 0;
@@ -52,13 +58,15 @@ static void test_queue_entries(void **state)
     reg(offsetof(struct nvme_sqe, cdw10), 40), reg(offsetof(struct nvme_sqe, cdw11), 44);
     reg(offsetof(struct nvme_sqe, cdw12), 48), reg(offsetof(struct nvme_sqe, cdw13), 52);
     reg(offsetof(struct nvme_sqe, cdw14), 56), reg(offsetof(struct nvme_sqe, cdw15), 60);
-    /* figures 121 to 124: DW2 SQHD 15:0, SQID 31:16; DW3 CID 15:0, P 16, SC 24:17, SCT 27:25, CRD 29:28, M 30, DNR 31 */
+    /* figures 121 to 124: DW2 SQHD 15:0, SQID 31:16; DW3 CID 15:0, P 16, SC 24:17, SCT 27:25, CRD 29:28, M 30, DNR 31
+     */
     reg(offsetof(struct nvme_cqe, sqhd), 8), reg(offsetof(struct nvme_cqe, sqid), 10);
     reg(offsetof(struct nvme_cqe, cid), 12), reg(offsetof(struct nvme_cqe, status), 14);
     fld(NVME_CQE_P << 16, 16, 16), fld(NVME_CQE_SC << 16, 24, 17), fld(NVME_CQE_SCT << 16, 27, 25);
     fld(NVME_CQE_CRD << 16, 29, 28), fld(NVME_CQE_M << 16, 30, 30), fld(NVME_CQE_DNR << 16, 31, 31);
     /* figures 112 to 118 */
-    reg(offsetof(struct nvme_sgl, addr), 0), reg(offsetof(struct nvme_sgl, len), 8), reg(offsetof(struct nvme_sgl, type), 15);
+    reg(offsetof(struct nvme_sgl, addr), 0), reg(offsetof(struct nvme_sgl, len), 8),
+        reg(offsetof(struct nvme_sgl, type), 15);
     reg(NVME_SGL_DATA_BLOCK, 0), reg(NVME_SGL_LAST_SEGMENT, 3 << 4);
 }
 
@@ -109,7 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers), cmocka_unit_test(test_register_fields), cmocka_unit_test(test_queue_entries),
-        cmocka_unit_test(test_commands), cmocka_unit_test(test_identify),
+        cmocka_unit_test(test_commands),  cmocka_unit_test(test_identify),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

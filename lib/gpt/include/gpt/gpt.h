@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define GPT_ENTRIES_MAX 1024u /* more than that is refused */
-#define GPT_GUID_TEXT   37    /* bytes of "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX" with its end */
+#define GPT_GUID_TEXT 37      /* bytes of "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX" with its end */
 #define GPT_LABEL_BYTES 109   /* 36 UTF-16 units as UTF-8, with the end */
 
 struct gpt_disk {
@@ -31,14 +31,14 @@ struct gpt_table {
     uint32_t entry_size;
     uint64_t first_usable, last_usable;
     struct gpt_guid disk_guid;
-    bool backup;            /* the primary was damaged: */
-    const char *damage;     /* what was wrong with it (NULL: nothing) */
+    bool backup;        /* the primary was damaged: */
+    const char *damage; /* what was wrong with it (NULL: nothing) */
 };
 
 struct gpt_part {
-    uint32_t number;        /* 1-based position in the table */
+    uint32_t number; /* 1-based position in the table */
     struct gpt_guid type, guid;
-    uint64_t first, last;   /* blocks, inclusive */
+    uint64_t first, last; /* blocks, inclusive */
     uint64_t attributes;
     char label[GPT_LABEL_BYTES];
 };

@@ -6,18 +6,18 @@
 #include <stdint.h>
 
 /* [virtio-1.2 5.2.3] */
-#define VIRTIO_BLK_F_SIZE_MAX     (1ull << 1)
-#define VIRTIO_BLK_F_SEG_MAX      (1ull << 2)
-#define VIRTIO_BLK_F_GEOMETRY     (1ull << 4)
-#define VIRTIO_BLK_F_RO           (1ull << 5)
-#define VIRTIO_BLK_F_BLK_SIZE     (1ull << 6)
-#define VIRTIO_BLK_F_FLUSH        (1ull << 9)
-#define VIRTIO_BLK_F_TOPOLOGY     (1ull << 10)
-#define VIRTIO_BLK_F_CONFIG_WCE   (1ull << 11)
-#define VIRTIO_BLK_F_MQ           (1ull << 12)
-#define VIRTIO_BLK_F_DISCARD      (1ull << 13)
+#define VIRTIO_BLK_F_SIZE_MAX (1ull << 1)
+#define VIRTIO_BLK_F_SEG_MAX (1ull << 2)
+#define VIRTIO_BLK_F_GEOMETRY (1ull << 4)
+#define VIRTIO_BLK_F_RO (1ull << 5)
+#define VIRTIO_BLK_F_BLK_SIZE (1ull << 6)
+#define VIRTIO_BLK_F_FLUSH (1ull << 9)
+#define VIRTIO_BLK_F_TOPOLOGY (1ull << 10)
+#define VIRTIO_BLK_F_CONFIG_WCE (1ull << 11)
+#define VIRTIO_BLK_F_MQ (1ull << 12)
+#define VIRTIO_BLK_F_DISCARD (1ull << 13)
 #define VIRTIO_BLK_F_WRITE_ZEROES (1ull << 14)
-#define VIRTIO_BLK_F_LIFETIME     (1ull << 15)
+#define VIRTIO_BLK_F_LIFETIME (1ull << 15)
 #define VIRTIO_BLK_F_SECURE_ERASE (1ull << 16)
 
 /* [virtio-1.2 5.2.4] */
@@ -87,4 +87,4 @@ enum virtio_blk_type {
 enum virtio_blk_status { VIRTIO_BLK_S_OK = 0, VIRTIO_BLK_S_IOERR = 1, VIRTIO_BLK_S_UNSUPP = 2 };
 
 #define VIRTIO_BLK_ID_BYTES 20 /* [virtio-1.2 5.2.6] GET_ID: not terminated when all are used */
-#define VIRTIO_BLK_SECTOR   512u
+#define VIRTIO_BLK_SECTOR 512u

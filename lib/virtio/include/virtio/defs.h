@@ -7,36 +7,36 @@
 #include <stdint.h>
 
 /* Device types [virtio-1.2 5] */
-#define VIRTIO_ID_NET     1
-#define VIRTIO_ID_BLOCK   2
+#define VIRTIO_ID_NET 1
+#define VIRTIO_ID_BLOCK 2
 #define VIRTIO_ID_CONSOLE 3
 
 /* Device status [virtio-1.2 2.1] */
 #define VIRTIO_STATUS_ACKNOWLEDGE 0x01
-#define VIRTIO_STATUS_DRIVER      0x02
-#define VIRTIO_STATUS_DRIVER_OK   0x04
+#define VIRTIO_STATUS_DRIVER 0x02
+#define VIRTIO_STATUS_DRIVER_OK 0x04
 #define VIRTIO_STATUS_FEATURES_OK 0x08
 #define VIRTIO_STATUS_NEEDS_RESET 0x40
-#define VIRTIO_STATUS_FAILED      0x80
+#define VIRTIO_STATUS_FAILED 0x80
 
 /* Feature bits of every device type, as masks [virtio-1.2 6] */
-#define VIRTIO_F_INDIRECT_DESC     (1ull << 28)
-#define VIRTIO_F_EVENT_IDX         (1ull << 29)
-#define VIRTIO_F_VERSION_1         (1ull << 32)
-#define VIRTIO_F_ACCESS_PLATFORM   (1ull << 33)
-#define VIRTIO_F_RING_PACKED       (1ull << 34)
-#define VIRTIO_F_IN_ORDER          (1ull << 35)
-#define VIRTIO_F_ORDER_PLATFORM    (1ull << 36)
-#define VIRTIO_F_SR_IOV            (1ull << 37)
+#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
+#define VIRTIO_F_EVENT_IDX (1ull << 29)
+#define VIRTIO_F_VERSION_1 (1ull << 32)
+#define VIRTIO_F_ACCESS_PLATFORM (1ull << 33)
+#define VIRTIO_F_RING_PACKED (1ull << 34)
+#define VIRTIO_F_IN_ORDER (1ull << 35)
+#define VIRTIO_F_ORDER_PLATFORM (1ull << 36)
+#define VIRTIO_F_SR_IOV (1ull << 37)
 #define VIRTIO_F_NOTIFICATION_DATA (1ull << 38)
 #define VIRTIO_F_NOTIF_CONFIG_DATA (1ull << 39)
-#define VIRTIO_F_RING_RESET        (1ull << 40)
+#define VIRTIO_F_RING_RESET (1ull << 40)
 
 #define VIRTQ_MAX_SIZE 32768u /* [virtio-1.2 2.7] */
 
 /* Descriptor table entry [virtio-1.2 2.7.5] */
-#define VIRTQ_DESC_F_NEXT     1
-#define VIRTQ_DESC_F_WRITE    2
+#define VIRTQ_DESC_F_NEXT 1
+#define VIRTQ_DESC_F_WRITE 2
 #define VIRTQ_DESC_F_INDIRECT 4
 struct virtq_desc {
     uint64_t addr;
@@ -76,9 +76,9 @@ _Static_assert(offsetof(struct virtq_used, idx) == 2, "virtq_used layout");
 _Static_assert(offsetof(struct virtq_used, ring) == 4, "virtq_used layout");
 
 /* Bytes of each area, with the event field [virtio-1.2 2.7], and their alignment. */
-#define VIRTQ_DESC_BYTES(num)  (16ull * (num))
+#define VIRTQ_DESC_BYTES(num) (16ull * (num))
 #define VIRTQ_AVAIL_BYTES(num) (6 + 2ull * (num))
-#define VIRTQ_USED_BYTES(num)  (6 + 8ull * (num))
-#define VIRTQ_DESC_ALIGN  16
+#define VIRTQ_USED_BYTES(num) (6 + 8ull * (num))
+#define VIRTQ_DESC_ALIGN 16
 #define VIRTQ_AVAIL_ALIGN 2
-#define VIRTQ_USED_ALIGN  4
+#define VIRTQ_USED_ALIGN 4

@@ -24,7 +24,10 @@ struct gmem {
     struct gmem_region region[GMEM_MAX_REGIONS];
 };
 
-static inline void gmem_init(struct gmem *m) { m->count = 0; }
+static inline void gmem_init(struct gmem *m)
+{
+    m->count = 0;
+}
 
 /* SK_EINVAL (empty, or wraps), SK_EEXIST (overlaps a region), SK_ENOMEM (GMEM_MAX_REGIONS). */
 __attribute__((warn_unused_result)) int64_t gmem_add(struct gmem *m, const struct gmem_region *r);

@@ -58,10 +58,10 @@ struct vring {
     volatile uint16_t *used_event;  /* written by the driver */
     volatile uint16_t *avail_event; /* written by us */
     uint32_t num;
-    uint16_t next_avail; /* next entry of avail.ring to take */
-    uint16_t avail_seen; /* avail.idx as last read */
-    uint16_t used_next;  /* next entry of used.ring to fill */
-    uint16_t used_shown; /* used.idx as last published */
+    uint16_t next_avail;  /* next entry of avail.ring to take */
+    uint16_t avail_seen;  /* avail.idx as last read */
+    uint16_t used_next;   /* next entry of used.ring to fill */
+    uint16_t used_shown;  /* used.idx as last published */
     uint16_t used_signal; /* used.idx at the last interrupt decision */
     uint16_t in_flight;
     bool indirect, event_idx, signal_valid;
@@ -91,4 +91,7 @@ __attribute__((warn_unused_result)) bool vring_kick_enable(struct vring *vq);
 
 /* Breaks the queue for a reason that its user found. Return: SK_EMSG. */
 int vring_fail(struct vring *vq, const char *why);
-static inline const char *vring_error(const struct vring *vq) { return vq->error; }
+static inline const char *vring_error(const struct vring *vq)
+{
+    return vq->error;
+}
