@@ -23,6 +23,7 @@
 #include <cpuid.h>
 #include <sk/env.h>
 #include <sk/sys.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct cpuid_regs host_leaf(uint32_t leaf, uint32_t sub)
@@ -110,10 +111,20 @@ static void tsc_start(void)
     cpu.state->dirty |= VCPU_GROUP_TSC;
 }
 
+/* One write per line, so that lines of several programs never mix. */
+static void stderr_by_line(void)
+{
+    static char buffer[512];
+
+    setvbuf(stderr, buffer, _IOLBF, sizeof(buffer));
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
     struct boot_file dtb;
+
+    stderr_by_line();
     int parsed = options_parse(argc, argv, &o);
 
     if (parsed != 0) {
