@@ -477,7 +477,7 @@ static void rings_fill(uint64_t desc, uint64_t avail, uint32_t size)
         volatile uint64_t *d = (void *)(desc + 16 * i);
 
         d[0] = below(8) ? SCRATCH + below(0x100000) : address();
-        d[1] = (below(8) ? 1 + below(0x2000) : (uint32_t)value()) | (uint64_t)below(below(8) ? 4 : 0x10000) << 32 |
+        d[1] = (below(16) ? 1 + below(below(16) ? 64 : 0x2000) : (uint32_t)value()) | (uint64_t)below(below(8) ? 4 : 0x10000) << 32 |
                (uint64_t)below(below(8) ? size : 0x10000) << 48;
         ((volatile uint16_t *)avail)[2 + i] = (uint16_t)(below(16) ? below(size) : value());
     }
@@ -525,8 +525,26 @@ static void driver(void)
     }
 }
 
+/* Garbage soon turns the APIC off: a working one, with an interrupt to itself and a timer, so that there is something to
+ * take. */
+static void apic_revive(void)
+{
+    volatile uint8_t *apic = (void *)LAPIC;
+
+    wrmsr_write(0x1b, LAPIC | 0x900);
+    *(volatile uint32_t *)(apic + 0xf0) = 0x1ff;             // spurious vector, enabled
+    *(volatile uint32_t *)(apic + 0x80) = below(4) ? 0 : 64; // task priority
+    *(volatile uint32_t *)(apic + 0x3e0) = below(16);
+    *(volatile uint32_t *)(apic + 0x320) = below(256) | (below(4) ? 0 : 1 << 17);
+    *(volatile uint32_t *)(apic + 0x380) = below(0x10000);
+    *(volatile uint32_t *)(apic + 0x300) = 0x40000 | below(256); // to itself
+}
+
 static void take_interrupts(void)
 {
+    if (below(2)) {
+        apic_revive();
+    }
     __asm__ volatile("sti; nop; pause; cli" : : : "memory");
 }
 
