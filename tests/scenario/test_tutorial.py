@@ -119,7 +119,7 @@ def play_guest(session, mib=10):
 def quiet_dmesg(session):
     """Lines of trouble in the guest's log."""
     log = session.run("dmesg")
-    return [line for line in log.splitlines() if re.search(r"WARNING|BUG|Oops|Call Trace|unchecked MSR|Spurious|nobody cared|I/O error", line)]
+    return [line for line in log.splitlines() if re.search(r"WARNING: (CPU|at|possible)|BUG:|Oops|Call Trace|unchecked MSR|Spurious|nobody cared|I/O error", line)]
 
 
 def check_image(image, digest, tmp_path):

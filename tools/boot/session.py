@@ -13,6 +13,12 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 QEMU_QUIT = "\x01x"  # Ctrl-a x on a "mon:stdio" line
 
 
+def echo_of(command):
+    """A pattern for the end of a command's echo, which the shell breaks at the terminal's width."""
+    gap = r"(?:\s|\x1b\[[0-9;?]*[A-Za-z])*"
+    return gap.join(re.escape(c) for c in command[-20:] if not c.isspace())
+
+
 class SessionError(Exception):
     """What was waited for, and the end of the log."""
 
@@ -57,7 +63,7 @@ class Session:
     def run(self, command, timeout=60):
         """Types a command at the shell's prompt; returns what it printed."""
         self.child.sendline(command)
-        self.child.expect_exact(command.split("\n", maxsplit=1)[0][-60:], timeout=timeout)
+        self.expect(echo_of(command), timeout, f"echo of '{command}'")
         self.expect(PROMPT, timeout, f"prompt after '{command}'")
         return ANSI.sub("", self.child.before).replace("\r", "").strip("\n")
 
