@@ -19,7 +19,8 @@
 #define CONFIG_DEVICE FIELD(15, 11)
 #define CONFIG_FUNCTION FIELD(10, 8)
 #define CONFIG_REGISTER FIELD(7, 2)
-#define CONFIG_WRITABLE (CONFIG_ENABLE | FIELD(23, 2))
+#define CONFIG_RESERVED FIELD(30, 24) /* registers beyond 255 with some chipsets: nothing is there */
+#define CONFIG_READABLE (CONFIG_ENABLE | FIELD(23, 2))
 #define OFF_DATA 4u
 
 static struct {
@@ -38,7 +39,7 @@ struct pci_dev *pci_host_dev(unsigned slot)
 /* The device that the address register selects, or NULL. */
 static struct pci_dev *selected(void)
 {
-    if (!(host.address & CONFIG_ENABLE) || field_get(CONFIG_BUS, host.address) ||
+    if ((host.address & (CONFIG_ENABLE | CONFIG_RESERVED)) != CONFIG_ENABLE || field_get(CONFIG_BUS, host.address) ||
         field_get(CONFIG_FUNCTION, host.address)) {
         return NULL;
     }
@@ -51,7 +52,7 @@ static uint64_t port_read(void *ctx, uint64_t off, unsigned width)
 
     (void)ctx;
     if (off == 0 && width == 4) {
-        return host.address;
+        return host.address & CONFIG_READABLE;
     }
     if (off < OFF_DATA || !d) {
         return ~0ull;
@@ -65,7 +66,7 @@ static void port_write(void *ctx, uint64_t off, unsigned width, uint64_t value)
 
     (void)ctx;
     if (off == 0 && width == 4) {
-        host.address = (uint32_t)(value & CONFIG_WRITABLE);
+        host.address = (uint32_t)value;
     } else if (off >= OFF_DATA && d) {
         pci_cfg_write(d, (unsigned)((host.address & CONFIG_REGISTER) + (off - OFF_DATA)), width, (uint32_t)value);
     }

@@ -8,7 +8,7 @@
  *     server --> state signal --> this thread: configuration changed, device broken
  *
  * Start of the VM: the server may not be there yet, or may still look for its disk. The probe waits for it, says so
- * after WAIT_SAY_NS, and after WAIT_NS the VM starts without the disk. A disk that does not exist is known at once.
+ * after WAIT_SAY_NS, and in the end the VM starts without the disk. A disk that does not exist is known at once.
  *
  * A server that ends: the device gets DEVICE_NEEDS_RESET. When its driver resets it, the session is opened again,
  * should there be a new server behind the gate. */
@@ -30,8 +30,9 @@
 
 #define SECOND_NS 1000000000ull
 #define WAIT_SAY_NS (4 * SECOND_NS)
-#define WAIT_NS (40 * SECOND_NS)
-#define CALL_NS (10 * SECOND_NS) /* until a running server takes a call */
+#define WAIT_SERVER_NS (20 * SECOND_NS) /* for a server that takes calls */
+#define WAIT_DISK_NS (90 * SECOND_NS)   /* for its decision: drives may take long to start */
+#define CALL_NS (10 * SECOND_NS)        /* until a running server takes a call */
 #define CLASS_STORAGE_SCSI 0x010000u
 #define CONFIG_LONGEST 96u /* more than any version of struct virtio_blk_config has */
 #define CONFIG_WRITEBACK ((unsigned)offsetof(struct virtio_blk_config, writeback))
@@ -357,32 +358,38 @@ static const struct virtio_ops blk_ops = {
 
 /* --- start --- */
 
-/* Waits for a server that takes calls and has decided about the disk. SK_ETIMEDOUT: not within WAIT_NS. */
+/* Asks once, and waits for an answer until the deadline. SK_EAGAIN: ask again. */
+static int64_t blk_ask(struct blk *b, bool *bound, uint64_t deadline)
+{
+    uint8_t status;
+    int64_t err = *bound ? SK_OK : blk_bind_state(b, deadline);
+
+    if (err >= 0) {
+        *bound = true;
+        err = blk_status(b, deadline, &status);
+    }
+    return err == SK_EAGAIN && !server_poll(deadline) ? SK_ETIMEDOUT : err;
+}
+
+/* Waits for a server that takes calls and has decided about the disk. SK_ETIMEDOUT: it did not come in time. */
 static int64_t blk_wait_ready(struct blk *b)
 {
-    uint64_t start = sys_now_ns(), deadline = start + WAIT_SAY_NS;
+    uint64_t start = sys_now_ns(), wait = WAIT_SAY_NS;
     bool bound = false;
 
     for (;;) {
-        uint8_t status;
-        int64_t err = bound ? SK_OK : blk_bind_state(b, deadline);
+        int64_t err = blk_ask(b, &bound, start + wait);
+        uint64_t longest = bound ? WAIT_DISK_NS : WAIT_SERVER_NS;
 
-        if (err >= 0) {
-            bound = true;
-            err = blk_status(b, deadline, &status);
-        }
-        if (err == SK_EAGAIN && server_poll(deadline)) {
+        if (err == SK_EAGAIN) {
             continue;
         }
-        if (err != SK_EAGAIN && err != SK_ETIMEDOUT) {
+        if (err != SK_ETIMEDOUT || wait == longest) {
             return err;
         }
-        if (deadline == start + WAIT_NS) {
-            return SK_ETIMEDOUT;
-        }
-        log_print(LOG_VIRTIO, LOG_WARN, "%s: waiting for %s behind '%s'", b->name,
-                  bound ? "the disk" : "the block server", b->cap_name);
-        deadline = start + WAIT_NS;
+        log_warn(LOG_VIRTIO, "%s: waiting for %s behind '%s'", b->name, bound ? "the disk" : "the block server",
+                 b->cap_name);
+        wait = longest;
     }
 }
 

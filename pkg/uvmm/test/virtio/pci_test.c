@@ -95,6 +95,8 @@ static void test_mechanism_1(void **state)
     assert_int_equal(bus_port_read(0xcfc, 4), 0xffffffff);
     bus_port_write(0xcf8, 4, 0x80000900); // function 1
     assert_int_equal(bus_port_read(0xcfc, 2), 0xffff);
+    bus_port_write(0xcf8, 4, 0x81000800); // extended register
+    assert_int_equal(bus_port_read(0xcfc, 4), 0xffffffff);
     bus_port_write(0xcf8, 4, 0xffffffff);
     assert_int_equal(bus_port_read(0xcf8, 4), 0x80fffffc); // reserved bits read zero
     bus_port_write(0xcf8, 2, 0);                           // only 32-bit accesses reach the address register
