@@ -56,6 +56,7 @@ static int platform_init(void)
     err = err == 0 ? ioapic_init() : err;
     err = err == 0 ? pic_init() : err;
     err = err == 0 ? pit_init() : err;
+    lapic_virtual_wire();
     return err == 0 ? power_init() : err;
 }
 

@@ -323,9 +323,11 @@ void lapic_reset(void)
     }
 }
 
-uint64_t lapic_base_msr(void)
+void lapic_virtual_wire(void)
 {
-    return lapic.base;
+    lapic.svr = 0xff | SVR_ENABLE;
+    lapic.lvt[LVT_LINT0] = LAPIC_EXTINT << 8;
+    lapic.lvt[LVT_LINT1] = LAPIC_NMI << 8;
 }
 
 /* Transitions: disabled <-> xAPIC -> x2APIC -> disabled; all others fault [SDM-3 11.12.5]. The address is fixed. */

@@ -22,6 +22,8 @@ enum lapic_delivery {
 void lapic_reset(void);
 /* Claims the MMIO range. */
 int lapic_init(void);
+/* As firmware leaves it: enabled, the 8259's interrupts pass through LINT0, NMIs through LINT1 (virtual wire) [SDM-3 11.2; MPS 3.6.2.2]. */
+void lapic_virtual_wire(void);
 
 /* Does a message with this destination mean our APIC? */
 bool lapic_match(uint32_t dest, bool logical);
@@ -40,7 +42,6 @@ bool lapic_takes_extint(void);
 /* An NMI arrived since the last call. */
 bool lapic_nmi_take(void);
 
-uint64_t lapic_base_msr(void);
 /* The MSRs above. false: #GP. */
 bool lapic_msr_read(uint32_t msr, uint64_t *value);
 bool lapic_msr_write(uint32_t msr, uint64_t value);
