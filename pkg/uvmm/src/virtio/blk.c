@@ -145,7 +145,7 @@ static int64_t blk_memory_add(struct blk *b)
         msg_put(&m, r[i].cap_off);
         msg_put_cap(&m, r[i].cap, RIGHT_R | RIGHT_W);
         int64_t err = blk_call_plain(b, &m);
-        if (err < 0 && err != SK_EEXIST) { // a session opened again with the same server has it already
+        if (err < 0) {
             log_error(LOG_VIRTIO, "%s: sharing %llu KiB of guest memory with the block server behind '%s': %s%s",
                       b->name, (unsigned long long)(r[i].size >> 10), b->cap_name, sk_strerror(err),
                       err == SK_ENOMEM ? ": give its client a larger --ds-max" : "");
@@ -199,6 +199,28 @@ static int64_t blk_open(struct blk *b)
     return err;
 }
 
+static struct blk *blk_of(struct virtio_dev *d)
+{
+    return container_of(d, struct blk, dev);
+}
+
+/* SK_EAGAIN: requests are in flight; the state signal tells when to try again. */
+static int blk_reset(struct virtio_dev *d)
+{
+    struct blk *b = blk_of(d);
+    struct msg m;
+
+    if (!b->open) {
+        return SK_OK;
+    }
+    msg_begin(&m, BLK_RESET);
+    int64_t err = blk_call_plain(b, &m);
+    if (err < 0 && err != SK_EAGAIN) {
+        log_error(LOG_VIRTIO, "%s: resetting the device at the block server: %s", b->name, sk_strerror(err));
+    }
+    return (int)err;
+}
+
 /* --- events --- */
 
 static void call_event(void *ctx)
@@ -226,6 +248,12 @@ static void state_event(void *ctx)
     if (!b->open) { // still in the probe, which asks by itself
         return;
     }
+    if (b->dev.resetting) {
+        if (blk_reset(&b->dev) != SK_EAGAIN) {
+            virtio_reset_done(&b->dev);
+        }
+        return;
+    }
     int64_t err = blk_status(b, sys_now_ns() + CALL_NS, &status);
     if (means_lost(err)) {
         server_lost(b, err);
@@ -240,11 +268,6 @@ static void state_event(void *ctx)
 }
 
 /* --- virtio_ops --- */
-
-static struct blk *blk_of(struct virtio_dev *d)
-{
-    return container_of(d, struct blk, dev);
-}
 
 static int blk_features_ok(struct virtio_dev *d, uint64_t features)
 {
@@ -313,21 +336,6 @@ static int blk_queue_start(struct virtio_dev *d, unsigned q)
 static void blk_notify(struct virtio_dev *d, unsigned q)
 {
     sys_signal_raise(blk_of(d)->queue[q].kick);
-}
-
-static void blk_reset(struct virtio_dev *d)
-{
-    struct blk *b = blk_of(d);
-    struct msg m;
-
-    if (!b->open) {
-        return;
-    }
-    msg_begin(&m, BLK_RESET);
-    int64_t err = blk_call_plain(b, &m);
-    if (err < 0) {
-        log_error(LOG_VIRTIO, "%s: resetting the device at the block server: %s", b->name, sk_strerror(err));
-    }
 }
 
 /* Only the writeback byte can be written, and only with the feature [virtio-1.2 5.2.5]. */

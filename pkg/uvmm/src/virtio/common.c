@@ -6,7 +6,7 @@
  * - features only before FEATURES_OK; queue registers only while the queue is disabled;
  * - a queue is enabled only with FEATURES_OK; one with registers that cannot work breaks the device
  * (DEVICE_NEEDS_RESET);
- * - status bits are never cleared but by a reset. */
+ * - status bits are never cleared but by a reset, and while a reset goes on nothing counts. */
 
 #include "../gmem.h"
 #include "../guest.h"
@@ -135,12 +135,8 @@ void virtio_notify(struct virtio_dev *d, unsigned q)
 
 /* --- status --- */
 
-void virtio_reset(struct virtio_dev *d)
+void virtio_reset_done(struct virtio_dev *d)
 {
-    for (unsigned q = 0; q < d->queue_count; q++) {
-        virtio_doorbell_set(d, q, CAP_NULL);
-    }
-    d->ops->reset(d);
     for (unsigned q = 0; q < d->queue_count; q++) {
         uint16_t size = d->queue[q].size_max;
 
@@ -151,7 +147,23 @@ void virtio_reset(struct virtio_dev *d)
     d->queue_select = 0;
     d->config_vector = VIRTIO_NO_VECTOR;
     d->status = 0;
+    d->resetting = false;
     (void)virtio_isr_read(d);
+}
+
+/* The driver may use its memory for other things as soon as it reads status 0 [virtio-1.2 2.4.1]: not before the device
+ * has let go of it. */
+void virtio_reset(struct virtio_dev *d)
+{
+    for (unsigned q = 0; q < d->queue_count; q++) {
+        virtio_doorbell_set(d, q, CAP_NULL);
+        d->queue[q].started = false;
+    }
+    if (d->ops->reset(d) == SK_EAGAIN) {
+        d->resetting = true;
+    } else {
+        virtio_reset_done(d);
+    }
 }
 
 /* Areas of a packed ring are descriptors and two 4-byte event structures, and its size may be any [virtio-1.2 2.8.10].
@@ -256,7 +268,7 @@ uint64_t virtio_common_read(struct virtio_dev *d, unsigned off, unsigned width)
         .driver_feature = half(d->accepted, d->accepted_select),
         .config_msix_vector = d->config_vector,
         .num_queues = d->queue_count,
-        .device_status = d->status,
+        .device_status = d->resetting ? d->status | VIRTIO_STATUS_NEEDS_RESET : d->status,
         .config_generation = d->generation,
         .queue_select = d->queue_select,
         .queue_msix_vector = VIRTIO_NO_VECTOR,
@@ -336,7 +348,7 @@ static void queue_write(struct virtio_dev *d, unsigned off, unsigned width, uint
 
 void virtio_common_write(struct virtio_dev *d, unsigned off, unsigned width, uint64_t value)
 {
-    if (width > 8 || !range_ok(off, width, sizeof(struct virtio_pci_common_cfg))) {
+    if (d->resetting || width > 8 || !range_ok(off, width, sizeof(struct virtio_pci_common_cfg))) {
         return;
     }
     if (off == COMMON_CFG(device_feature_select) && width == 4) {

@@ -253,11 +253,12 @@ static void con_notify(struct virtio_dev *d, unsigned q)
     }
 }
 
-static void con_reset(struct virtio_dev *d)
+static int con_reset(struct virtio_dev *d)
 {
     (void)d;
     con.tx.count = 0;
     console_flush();
+    return SK_OK;
 }
 
 /* emerg_wr: a character for a guest that has no queue yet [virtio-1.2 5.3.4]. */

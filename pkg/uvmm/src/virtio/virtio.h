@@ -33,8 +33,8 @@ struct virtio_ops {
     int (*queue_start)(struct virtio_dev *d, unsigned q);
     /* The driver notified a started queue that has no doorbell. */
     void (*notify)(struct virtio_dev *d, unsigned q);
-    /* Forget all queues and features. */
-    void (*reset)(struct virtio_dev *d);
+    /* Forget all queues and features. SK_EAGAIN: requests are still in flight; virtio_reset_done() follows. */
+    int (*reset)(struct virtio_dev *d);
     /* A write to the device configuration, inside its size. NULL: read-only. */
     void (*config_write)(struct virtio_dev *d, unsigned off, unsigned width, uint32_t value);
 };
@@ -53,6 +53,7 @@ struct virtio_dev {
     uint64_t offered, accepted;
     uint32_t offered_select, accepted_select;
     uint8_t status, generation, isr;
+    bool resetting; /* the device is still at its reset: its status is not 0 yet, it takes no other writes */
     uint16_t config_vector, queue_select, queue_count;
     uint16_t notify_port; /* BAR1, 0 while not decoded */
     unsigned cfg_cap;     /* offset of the PCI configuration access capability */
@@ -80,6 +81,8 @@ int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info);
 void virtio_queue_interrupt(struct virtio_dev *d, unsigned q);
 /* The configuration is now this (same size): if it differs, the driver is told. */
 void virtio_config_update(struct virtio_dev *d, const void *config);
+/* The reset that answered SK_EAGAIN is complete: the driver sees status 0. */
+void virtio_reset_done(struct virtio_dev *d);
 /* DEVICE_NEEDS_RESET. */
 void virtio_broken(struct virtio_dev *d);
 /* From now on the kernel raises this signal when the guest notifies the queue (CAP_NULL: no more). Follows the BAR. */

@@ -389,6 +389,29 @@ static void test_writeback(void **state)
     assert_int_equal(srv.config[0], 0);
 }
 
+/* Requests in flight hold up the reset: the driver sees status 0 only when the server has let go of its memory. */
+static void test_slow_reset(void **state)
+{
+    (void)state;
+    start();
+    srv.fail_op = BLK_RESET;
+    srv.fail_with = SK_EAGAIN;
+    common_write(&drv, 20, 1, 0);
+    assert_int_equal(common_read(&drv, 20, 1), 0x4f);
+    assert_int_equal(fake.doorbells, 0);
+    common_write(&drv, 20, 1, 1); // does not count
+    raise_ready();                // still not
+    assert_int_equal(common_read(&drv, 20, 1), 0x4f);
+    fake.raised[srv.queue[0].call - FAKE_CAPS] = true;
+    fake_events();
+    assert_int_equal(fake.msi.count, 0); // no interrupts from a device in its reset
+    srv.fail_op = 0;
+    raise_ready();
+    assert_int_equal(common_read(&drv, 20, 1), 0);
+    assert_int_equal(srv.resets, 2);
+    assert_true(driver_features(&drv, VERSION_1));
+}
+
 static void test_server_dies(void **state)
 {
     (void)state;
@@ -455,6 +478,7 @@ int main(void)
         T(test_config_change),
         T(test_needs_reset),
         T(test_writeback),
+        T(test_slow_reset),
         T(test_server_dies),
         T(test_queue_refused),
         T(test_vm_reset),
