@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Range tables of the two buses. Lookups remember the last hit: guests poll one register. An access that only partly lies in a range
- * is split into bytes, so that a device never sees an offset behind its end. */
+/* Range tables of the two buses. Lookups remember the last hit: guests poll one register. An access that only partly
+ * lies in a range is split into bytes, so that a device never sees an offset behind its end. */
 #include "bus.h"
 #include "bus_priv.h"
 

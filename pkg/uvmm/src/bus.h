@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 struct bus_ops {
-    /* off: offset into the range; width: 1, 2, 4 (ports) or 1..8 (memory). An access never crosses the end of the range. */
+    /* off: offset into the range; width: 1, 2, 4 (ports) or 1..8 (memory). An access never crosses the end of the
+     * range. */
     uint64_t (*read)(void *ctx, uint64_t off, unsigned width);
     void (*write)(void *ctx, uint64_t off, unsigned width, uint64_t value);
 };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define OUT_MAX 256
-#define IN_MAX  256
+#define IN_MAX 256
 
 static struct console_port *ports, *current;
 static const struct console_backend *backend;

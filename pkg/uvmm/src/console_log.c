@@ -61,7 +61,8 @@ int console_log_connect(void)
     console_backend_set(&log_backend);
     int64_t err = server_signal(&input, CAP_NULL, input_event, NULL);
     if (err < 0) {
-        log_error(LOG_BOOT, "cannot make a signal for console input: %s; give the VM more kernel memory", sk_strerror(err));
+        log_error(LOG_BOOT, "cannot make a signal for console input: %s; give the VM more kernel memory",
+                  sk_strerror(err));
         return (int)err;
     }
     msg_begin(&m, LOG_BIND_INPUT);

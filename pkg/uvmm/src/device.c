@@ -19,7 +19,8 @@ static int net_probe(const void *fdt, int node, const char *name)
     if (device_node_cap(fdt, node, "skerry,cap") == CAP_NULL) {
         return SK_ENODEV;
     }
-    log_error(LOG_BOOT, "device tree node %s: network devices are not supported; start the VM without this capability", name);
+    log_error(LOG_BOOT, "device tree node %s: network devices are not supported; start the VM without this capability",
+              name);
     return SK_ENOSYS;
 }
 static const struct device_type net_type = {.compatible = "skerry,virtio-net", .probe = net_probe};
@@ -100,7 +101,8 @@ int devices_probe(const void *fdt)
 {
     int node, err;
 
-    fdt_for_each_subnode(node, fdt, 0) {
+    fdt_for_each_subnode(node, fdt, 0)
+    {
         err = node_probe(fdt, node);
         if (err != 0) {
             return err;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Device models are made from nodes of the device tree, in the tree's order, by their "compatible" string. A model's file defines one
- * struct device_type and lists it in device.c's table. */
+/* Device models are made from nodes of the device tree, in the tree's order, by their "compatible" string. A model's
+ * file defines one struct device_type and lists it in device.c's table. */
 #pragma once
 
 #include <abi/types.h>
@@ -18,6 +18,7 @@ struct device_type {
 /* The capability that a node's string property `prop` names, from the program's environment; CAP_NULL if absent. */
 cap_t device_node_cap(const void *fdt, int node, const char *prop);
 
-/* End of the VM, by the guest's wish or its fault. Does not return into the guest; `why` is part of the line that is printed. */
+/* End of the VM, by the guest's wish or its fault. Does not return into the guest; `why` is part of the line that is
+ * printed. */
 enum vm_end { VM_END_POWEROFF, VM_END_REBOOT, VM_END_CRASH };
 void vm_end(enum vm_end how, const char *why);

@@ -40,7 +40,8 @@ const char *device_tree_check(const void *fdt, size_t size)
     if (e != 0) {
         return fdt_strerror(e);
     }
-    fdt_for_each_subnode(node, fdt, 0) {
+    fdt_for_each_subnode(node, fdt, 0)
+    {
         err = check_node(fdt, node);
         if (err != NULL) {
             return err;

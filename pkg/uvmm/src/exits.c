@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* What to do when the guest stops. Every handler is total: whatever the guest's registers hold, it either goes on, gets an exception,
- * or its VM ends. Instructions are decoded from guest memory where the hardware does not tell their length (SVM without NRIPS). */
+/* What to do when the guest stops. Every handler is total: whatever the guest's registers hold, it either goes on, gets
+ * an exception, or its VM ends. Instructions are decoded from guest memory where the hardware does not tell their
+ * length (SVM without NRIPS). */
 #include "bus.h"
 #include "cpu/cpuid.h"
 #include "cpu/emulate.h"
@@ -193,7 +194,12 @@ static const struct emu_ops emu_ops = {emu_mem_read, emu_mem_write, emu_port_in,
 static void emulate(const struct insn *i)
 {
     struct vcpu_state *s = cpu.state;
-    struct emu e = {&emu_ops, NULL, code_mode(s), s->gpr, &s->rip, &s->rflags,
+    struct emu e = {&emu_ops,
+                    NULL,
+                    code_mode(s),
+                    s->gpr,
+                    &s->rip,
+                    &s->rflags,
                     {s->es.base, s->cs.base, s->ss.base, s->ds.base, s->fs.base, s->gs.base}};
 
     if (e.mode == INSN_64) {
@@ -221,7 +227,8 @@ static void emulate_insn(const char *what)
         return; /* the code's page is not there any more: as EMU_FAULT */
     }
     if (err != INSN_OK || i.op == INSN_SIMPLE) {
-        snprintf(why, sizeof(why), "%s at address 0x%" PRIx64 " by an instruction that uvmm does not emulate", what, cpu.state->exit.gpa);
+        snprintf(why, sizeof(why), "%s at address 0x%" PRIx64 " by an instruction that uvmm does not emulate", what,
+                 cpu.state->exit.gpa);
         vm_crash(why);
         return;
     }

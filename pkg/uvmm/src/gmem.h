@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Guest RAM: the "ram" capability, mapped into this program and into the guest. Guest-physical addresses from 0, with a hole below
- * 4 GiB (GMEM_HOLE_START..4 GiB) when it is larger. Everything in it may change at any time: read once. */
+/* Guest RAM: the "ram" capability, mapped into this program and into the guest. Guest-physical addresses from 0, with a
+ * hole below 4 GiB (GMEM_HOLE_START..4 GiB) when it is larger. Everything in it may change at any time: read once. */
 #pragma once
 
 #include <abi/types.h>
@@ -11,7 +11,7 @@
 
 struct ram_region {
     uint64_t gpa, size;
-    void *host;       /* in this program */
+    void *host; /* in this program */
     cap_t cap;
     uint64_t cap_off; /* offset in the memory object */
 };

@@ -20,7 +20,9 @@ static int region_map(cap_t ram, cap_t guest, uint64_t off, uint64_t size, uint6
     }
     err = sys_map(guest, ram, off, size, gpa, RIGHT_R | RIGHT_W | RIGHT_X).value;
     if (err < 0) {
-        log_error(LOG_BOOT, "cannot map %" PRIu64 " MiB of guest RAM at 0x%" PRIx64 " of the guest: %s; give the VM more kernel memory",
+        log_error(LOG_BOOT,
+                  "cannot map %" PRIu64 " MiB of guest RAM at 0x%" PRIx64
+                  " of the guest: %s; give the VM more kernel memory",
                   size >> 20, gpa, sk_strerror(err));
         return (int)err;
     }
@@ -32,7 +34,8 @@ int ram_setup(cap_t ram, cap_t guest)
     struct sys_result info = sys_mem_info(ram);
 
     if (info.value < 0 || (info.extra & MEM_DEVICE) != 0) {
-        log_error(LOG_BOOT, "the capability \"ram\" is not memory (%s); give a memory object, as vmm.start_vm's mem = MiB does",
+        log_error(LOG_BOOT,
+                  "the capability \"ram\" is not memory (%s); give a memory object, as vmm.start_vm's mem = MiB does",
                   info.value < 0 ? sk_strerror(info.value) : "it is device memory");
         return SK_ETYPE;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* uvmm: runs one virtual machine, a PC described by a device tree, as an unprivileged program. Start: options, files, guest RAM,
- * platform, devices, kernel; then the run loop until the VM ends. */
+/* uvmm: runs one virtual machine, a PC described by a device tree, as an unprivileged program. Start: options, files,
+ * guest RAM, platform, devices, kernel; then the run loop until the VM ends. */
 #include "acpi/acpi_tables.h"
 #include "bus.h"
 #include "console_priv.h"
@@ -39,7 +39,8 @@ static int memory_init(void)
     cap_t ram = sk_env_get("ram");
 
     if (ram == CAP_NULL) {
-        log_error(LOG_BOOT, "the capability \"ram\" is missing: start uvmm by vmm.start_vm, or give a memory object as caps.ram");
+        log_error(LOG_BOOT,
+                  "the capability \"ram\" is missing: start uvmm by vmm.start_vm, or give a memory object as caps.ram");
         return -1;
     }
     return ram_setup(ram, guest_cap());
@@ -68,7 +69,8 @@ static int acpi_install(void)
         log_error(LOG_BOOT, "the VM has less than 1 MiB of memory; give it at least mem = 64");
         return -1;
     }
-    if (acpi_build(at, acpi_dsdt, (size_t)(acpi_dsdt_end - acpi_dsdt), (bus_port_read(POWER_PRESENT, 1) & POWER_HAS_RTC) != 0) == 0) {
+    if (acpi_build(at, acpi_dsdt, (size_t)(acpi_dsdt_end - acpi_dsdt),
+                   (bus_port_read(POWER_PRESENT, 1) & POWER_HAS_RTC) != 0) == 0) {
         log_error(LOG_BOOT, "the ACPI tables do not fit: this is a defect of the build");
         return -1;
     }
@@ -131,8 +133,8 @@ int main(int argc, char **argv)
     if (parsed != 0) {
         return parsed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    if (file_map(o.dtb, "device tree", "-d", &dtb) != 0 || guest_setup() != 0 || memory_init() != 0 || vcpu_setup() != 0 ||
-        console_log_connect() != 0 || machine_init(&dtb) != 0 || kernel_load(&o) != 0) {
+    if (file_map(o.dtb, "device tree", "-d", &dtb) != 0 || guest_setup() != 0 || memory_init() != 0 ||
+        vcpu_setup() != 0 || console_log_connect() != 0 || machine_init(&dtb) != 0 || kernel_load(&o) != 0) {
         return EXIT_FAILURE;
     }
     tsc_start();

@@ -12,15 +12,16 @@
 #define SHORT ":k:r:d:c:b:vqD:h"
 
 static const struct option long_options[] = {
-    {"kernel", required_argument, NULL, 'k'},  {"ramdisk", required_argument, NULL, 'r'}, {"dtb", required_argument, NULL, 'd'},
-    {"cmdline", required_argument, NULL, 'c'}, {"rambase", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'},
-    {"quiet", no_argument, NULL, 'q'},         {"debug", required_argument, NULL, 'D'},   {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"kernel", required_argument, NULL, 'k'},  {"ramdisk", required_argument, NULL, 'r'},
+    {"dtb", required_argument, NULL, 'd'},     {"cmdline", required_argument, NULL, 'c'},
+    {"rambase", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'},
+    {"quiet", no_argument, NULL, 'q'},         {"debug", required_argument, NULL, 'D'},
+    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
 };
 
-static const char usage[] =
-    "uvmm: options: -k|--kernel FILE -d|--dtb FILE [-r|--ramdisk FILE] [-c|--cmdline TEXT] [-b|--rambase 0] [-v|--verbose]... "
-    "[-q|--quiet] [-D|--debug [CLASS=]LEVEL]";
+static const char usage[] = "uvmm: options: -k|--kernel FILE -d|--dtb FILE [-r|--ramdisk FILE] [-c|--cmdline TEXT] "
+                            "[-b|--rambase 0] [-v|--verbose]... "
+                            "[-q|--quiet] [-D|--debug [CLASS=]LEVEL]";
 
 /* A PC's RAM begins at address 0; -b exists for scripts that set it for other machines too. */
 static int rambase_check(const char *text)
@@ -41,8 +42,11 @@ static int debug_set(const char *spec)
     if (log_level_parse(spec) == 0) {
         return 0;
     }
-    log_error(LOG_BOOT, "-D %s: not known; use [CLASS=]LEVEL, CLASS one of all boot cpu irq dev pci virtio, LEVEL one of quiet error warn info "
-                        "debug trace", spec);
+    log_error(LOG_BOOT,
+              "-D %s: not known; use [CLASS=]LEVEL, CLASS one of all boot cpu irq dev pci virtio, LEVEL one of quiet "
+              "error warn info "
+              "debug trace",
+              spec);
     return -1;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Time: one clock, and timers that share the one kernel timer of the VMM. A timer is one-shot; periodic devices set it again.
- * The kernel timer is set only by vtimer_sync, once before the vcpu runs or idles, so that several changes cost one call. */
+/* Time: one clock, and timers that share the one kernel timer of the VMM. A timer is one-shot; periodic devices set it
+ * again. The kernel timer is set only by vtimer_sync, once before the vcpu runs or idles, so that several changes cost
+ * one call. */
 #pragma once
 
 #include <stdint.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The run loop. Before each entry: timers, then at most one event to inject, in the order: one whose delivery was interrupted, an
- * exception from emulation, an NMI, the highest interrupt. What cannot be taken yet asks for a window. */
+/* The run loop. Before each entry: timers, then at most one event to inject, in the order: one whose delivery was
+ * interrupted, an exception from emulation, an NMI, the highest interrupt. What cannot be taken yet asks for a window.
+ */
 #include "vcpu.h"
 #include "console.h"
 #include "cpu/pvclock.h"
@@ -80,7 +81,8 @@ int guest_setup(void)
     int64_t cap;
 
     if (k->vm_kind == VM_NONE) {
-        log_error(LOG_BOOT, "this processor cannot run virtual machines: no AMD SVM with nested paging is there or enabled; enable it in the "
+        log_error(LOG_BOOT, "this processor cannot run virtual machines: no AMD SVM with nested paging is there or "
+                            "enabled; enable it in the "
                             "firmware's setup, or with QEMU use -cpu EPYC,+svm");
         return SK_ENODEV;
     }
@@ -197,7 +199,8 @@ static void run_failed(int64_t err, const struct vcpu_state *s)
 {
     char why[160];
 
-    snprintf(why, sizeof(why), "the kernel refuses the vcpu's state: %s (what: %" PRIu64 ")", sk_strerror(err), s->exit.qual);
+    snprintf(why, sizeof(why), "the kernel refuses the vcpu's state: %s (what: %" PRIu64 ")", sk_strerror(err),
+             s->exit.qual);
     vm_crash(why);
 }
 
@@ -229,8 +232,8 @@ static void run_once(struct vcpu_state *s)
 static void print_counters(void)
 {
     static const char *const name[VCPU_EXIT_REASON_COUNT] = {
-        "none", "io", "mmio", "cpuid", "rdmsr", "wrmsr", "hlt", "pause", "irq-window", "nmi-window", "xsetbv", "cr", "vmcall",
-        "invalid-op", "wbinvd", "shutdown", "init", "invalid", "failure"};
+        "none",   "io", "mmio",   "cpuid",      "rdmsr",  "wrmsr",    "hlt",  "pause",   "irq-window", "nmi-window",
+        "xsetbv", "cr", "vmcall", "invalid-op", "wbinvd", "shutdown", "init", "invalid", "failure"};
     char line[320];
     int n = 0;
 
@@ -239,8 +242,8 @@ static void print_counters(void)
             n += snprintf(line + n, sizeof(line) - (size_t)n, " %s %" PRIu64, name[i], cpu.exits[i]);
         }
     }
-    log_info(LOG_CPU, "entries %" PRIu64 ", interrupts %" PRIu64 ", signals %" PRIu64 ", exits:%s", cpu.entries, cpu.injected,
-             cpu.signals, n > 0 ? line : " none");
+    log_info(LOG_CPU, "entries %" PRIu64 ", interrupts %" PRIu64 ", signals %" PRIu64 ", exits:%s", cpu.entries,
+             cpu.injected, cpu.signals, n > 0 ? line : " none");
 }
 
 int vcpu_loop(void)

@@ -8,7 +8,7 @@
 struct vcpu {
     struct vcpu_state *state;
     cap_t cap;
-    bool halted;        /* HLT: waits for an interrupt */
+    bool halted; /* HLT: waits for an interrupt */
     bool nmi_pending;
     uint64_t exits[VCPU_EXIT_REASON_COUNT];
     uint64_t entries, signals, injected;

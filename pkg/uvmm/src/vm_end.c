@@ -29,12 +29,8 @@ void vm_end(enum vm_end how, const char *why)
     ended = true;
     console_flush();
     switch (how) {
-    case VM_END_POWEROFF:
-        fprintf(stderr, "uvmm: VM powered off (%s).\n", why);
-        return;
-    case VM_END_REBOOT:
-        fprintf(stderr, "uvmm: VM rebooted (%s): ending; start it again to go on.\n", why);
-        return;
+    case VM_END_POWEROFF: fprintf(stderr, "uvmm: VM powered off (%s).\n", why); return;
+    case VM_END_REBOOT: fprintf(stderr, "uvmm: VM rebooted (%s): ending; start it again to go on.\n", why); return;
     default:
         fprintf(stderr, "uvmm: VM crashed: %s\n", why);
         exit_code = 1;
@@ -58,15 +54,17 @@ static void print_code(const struct vcpu_state *s)
 void vm_crash(const char *why)
 {
     static const char *const name[GPR_COUNT] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                                "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+                                                "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
     const struct vcpu_state *s = cpu.state;
 
     if (ended) {
         return;
     }
     vm_end(VM_END_CRASH, why);
-    fprintf(stderr, "uvmm:   cs:rip %04x:%016" PRIx64 " rflags %08" PRIx64 " efer %" PRIx64 "\n", s->cs.sel, s->rip, s->rflags, s->efer);
-    fprintf(stderr, "uvmm:   cr0 %08" PRIx64 " cr2 %016" PRIx64 " cr3 %016" PRIx64 " cr4 %08" PRIx64 "\n", s->cr0, s->cr2, s->cr3, s->cr4);
+    fprintf(stderr, "uvmm:   cs:rip %04x:%016" PRIx64 " rflags %08" PRIx64 " efer %" PRIx64 "\n", s->cs.sel, s->rip,
+            s->rflags, s->efer);
+    fprintf(stderr, "uvmm:   cr0 %08" PRIx64 " cr2 %016" PRIx64 " cr3 %016" PRIx64 " cr4 %08" PRIx64 "\n", s->cr0,
+            s->cr2, s->cr3, s->cr4);
     for (unsigned i = 0; i < GPR_COUNT; i += 4) {
         fprintf(stderr, "uvmm:  ");
         for (unsigned j = i; j < i + 4; j++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* ACPI tables as bytes at the offsets that the specification gives [ACPI-6.4 5.2]. All are in one block at ACPI_GPA, each aligned
- * to 64 bytes (the FACS needs it). */
+/* ACPI tables as bytes at the offsets that the specification gives [ACPI-6.4 5.2]. All are in one block at ACPI_GPA,
+ * each aligned to 64 bytes (the FACS needs it). */
 #include "acpi_tables.h"
 #include "../dev/ioapic.h"
 #include "../dev/isa.h"
@@ -84,15 +84,15 @@ static void put_gas(uint8_t *t, unsigned off, unsigned bits, unsigned access, ui
 }
 
 #define FADT_SIZE 276u /* revision 6 */
-#define FADT_WBINVD     BIT(0)
-#define FADT_PROC_C1    BIT(2)
+#define FADT_WBINVD BIT(0)
+#define FADT_PROC_C1 BIT(2)
 #define FADT_NO_PWR_BUTTON BIT(4)
 #define FADT_NO_SLP_BUTTON BIT(5)
 #define FADT_TMR_VAL_EXT BIT(8)
-#define FADT_RESET_REG  BIT(10)
+#define FADT_RESET_REG BIT(10)
 #define BOOT_LEGACY_DEVICES BIT(0)
-#define BOOT_NO_VGA     BIT(2)
-#define BOOT_NO_ASPM    BIT(4)
+#define BOOT_NO_VGA BIT(2)
+#define BOOT_NO_ASPM BIT(4)
 #define BOOT_NO_CMOS_RTC BIT(5)
 
 /* Fixed ACPI description table [5.2.9, table 5.9] */
@@ -106,14 +106,15 @@ static uint64_t fadt_build(struct builder *b, uint64_t facs, uint64_t dsdt, int 
     put(t, 56, 4, POWER_PM1_EVENT);
     put(t, 64, 4, POWER_PM1_CONTROL);
     put(t, 76, 4, POWER_PM_TIMER);
-    t[88] = 4; /* PM1_EVT_LEN */
-    t[89] = 2; /* PM1_CNT_LEN */
-    t[91] = 4; /* PM_TMR_LEN */
-    put(t, 96, 2, 0xffff); /* no C2 */
-    put(t, 98, 2, 0xffff); /* no C3 */
+    t[88] = 4;                   /* PM1_EVT_LEN */
+    t[89] = 2;                   /* PM1_CNT_LEN */
+    t[91] = 4;                   /* PM_TMR_LEN */
+    put(t, 96, 2, 0xffff);       /* no C2 */
+    put(t, 98, 2, 0xffff);       /* no C3 */
     t[108] = has_rtc ? 0x32 : 0; /* CENTURY */
     put(t, 109, 2, BOOT_LEGACY_DEVICES | BOOT_NO_VGA | BOOT_NO_ASPM | (has_rtc ? 0 : BOOT_NO_CMOS_RTC));
-    put(t, 112, 4, FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON | FADT_TMR_VAL_EXT | FADT_RESET_REG);
+    put(t, 112, 4,
+        FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON | FADT_TMR_VAL_EXT | FADT_RESET_REG);
     put_gas(t, 116, 8, 1, POWER_RESET);
     t[128] = POWER_RESET_VALUE;
     t[131] = 4; /* minor version */

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ACPI_GPA  0xe0000ull /* where guests without boot_params look for the RSDP [ACPI-6.4 5.2.5.1] */
+#define ACPI_GPA 0xe0000ull /* where guests without boot_params look for the RSDP [ACPI-6.4 5.2.5.1] */
 #define ACPI_ROOM 0x10000u
 
 /* Builds all tables for address ACPI_GPA into buf (ACPI_ROOM bytes); the RSDP is first. has_rtc: a CMOS clock exists.

@@ -89,7 +89,8 @@ const char *bzimage_parse(const void *data, size_t size, struct bzimage *bz)
     return check_sizes(p, size, bz);
 }
 
-const char *bzimage_plan(const struct bzimage *bz, uint64_t ram, uint64_t initrd_size, struct bzplan *plan, uint64_t *needed)
+const char *bzimage_plan(const struct bzimage *bz, uint64_t ram, uint64_t initrd_size, struct bzplan *plan,
+                         uint64_t *needed)
 {
     uint64_t size = max(bz->init_size, bz->kernel_size);
     uint64_t rd = align_up(initrd_size, 4096);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Direct boot of Linux by the 64-bit protocol [Documentation/arch/x86/boot, "64-bit Boot Protocol"; zero-page]: the kernel at its place,
- * the ramdisk high, and in low memory (all of it copied or replaced early by the kernel):
- *   0x6000 GDT   0x7000 zero page (boot_params)   0x8000 command line   0x10000 page tables, identity, 4 GiB with 2 MiB pages */
+/* Direct boot of Linux by the 64-bit protocol [Documentation/arch/x86/boot, "64-bit Boot Protocol"; zero-page]: the
+ * kernel at its place, the ramdisk high, and in low memory (all of it copied or replaced early by the kernel): 0x6000
+ * GDT   0x7000 zero page (boot_params)   0x8000 command line   0x10000 page tables, identity, 4 GiB with 2 MiB pages */
 #include "linux_boot.h"
 #include "../gmem_priv.h"
 #include "../log.h"
@@ -12,19 +12,19 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define GDT_GPA     0x6000ull
-#define PARAMS_GPA  0x7000ull
+#define GDT_GPA 0x6000ull
+#define PARAMS_GPA 0x7000ull
 #define CMDLINE_GPA 0x8000ull
 #define CMDLINE_ROOM 0x8000u
-#define TABLES_GPA  0x10000ull
-#define LOW_END     0x9fc00ull  /* conventional memory ends */
-#define HIGH_START  0x100000ull
-#define RAM_MIN     (4ull << 20)
+#define TABLES_GPA 0x10000ull
+#define LOW_END 0x9fc00ull /* conventional memory ends */
+#define HIGH_START 0x100000ull
+#define RAM_MIN (4ull << 20)
 
 /* Zero page offsets */
-#define ZP_ACPI_RSDP    0x070u
+#define ZP_ACPI_RSDP 0x070u
 #define ZP_E820_ENTRIES 0x1e8u
-#define ZP_E820_TABLE   0x2d0u
+#define ZP_E820_TABLE 0x2d0u
 #define E820_RAM 1u
 #define E820_RESERVED 2u
 
@@ -35,7 +35,7 @@
 #define BOOT_DS 0x18u
 
 #define PTE_TABLE 0x03ull
-#define PTE_2M    0x83ull
+#define PTE_2M 0x83ull
 
 static void put(uint8_t *p, unsigned off, uint64_t v, unsigned size)
 {
@@ -66,7 +66,8 @@ static void e820_build(uint8_t *params)
     }
 }
 
-static void params_build(const struct boot_file *kernel, const struct bzimage *bz, const struct bzplan *plan, uint64_t rd_size, uint64_t rsdp)
+static void params_build(const struct boot_file *kernel, const struct bzimage *bz, const struct bzplan *plan,
+                         uint64_t rd_size, uint64_t rsdp)
 {
     uint8_t params[4096] = {0};
 
@@ -126,18 +127,32 @@ static void state_build(struct vcpu_state *s, uint64_t load)
     s->dirty |= VCPU_GROUP_BASE | VCPU_GROUP_SEG;
 }
 
+static uint64_t ram_total(void)
+{
+    unsigned n;
+    const struct ram_region *r = ram_regions(&n);
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        total += r[i].size;
+    }
+    return total;
+}
+
 static int cmdline_write(const struct boot_file *kernel, const struct bzimage *bz, const char *cmdline)
 {
     size_t len = strlen(cmdline), room = min((size_t)bz->cmdline_max, (size_t)CMDLINE_ROOM - 1);
 
     if (len > room) {
-        log_error(LOG_BOOT, "the guest's command line has %zu characters and %s takes %zu: shorten -c", len, kernel->name, room);
+        log_error(LOG_BOOT, "the guest's command line has %zu characters and %s takes %zu: shorten -c", len,
+                  kernel->name, room);
         return -1;
     }
     return ram_write(CMDLINE_GPA, cmdline, len + 1);
 }
 
-int linux_boot_load(const struct boot_file *kernel, const struct boot_file *rd, const char *cmdline, uint64_t rsdp, struct vcpu_state *s)
+int linux_boot_load(const struct boot_file *kernel, const struct boot_file *rd, const char *cmdline, uint64_t rsdp,
+                    struct vcpu_state *s)
 {
     uint64_t ram = ram_low_size(), needed, rd_size = rd->data != NULL ? rd->size : 0;
     struct bzimage bz;
@@ -150,9 +165,11 @@ int linux_boot_load(const struct boot_file *kernel, const struct boot_file *rd, 
     }
     err = bzimage_plan(&bz, ram, rd_size, &plan, &needed);
     if (err != NULL || ram < RAM_MIN) {
-        log_error(LOG_BOOT, "the VM has too little memory: %" PRIu64 " MiB for kernel %s (%" PRIu64 " MiB unpacked) and ramdisk %s (%" PRIu64
-                  " KiB): %s; give it at least mem = %" PRIu64, ram >> 20, kernel->name, bz.init_size >> 20,
-                  rd_size != 0 ? rd->name : "none", rd_size >> 10, err != NULL ? err : "it needs some", (needed >> 20) + 16);
+        log_error(LOG_BOOT,
+                  "the VM has too little memory: %" PRIu64 " MiB for kernel %s (%" PRIu64
+                  " MiB unpacked) and ramdisk %s (%" PRIu64 " KiB): %s; give it at least mem = %" PRIu64,
+                  ram >> 20, kernel->name, bz.init_size >> 20, rd_size != 0 ? rd->name : "none", rd_size >> 10,
+                  err != NULL ? err : "it needs some", (needed >> 20) + 16);
         return -1;
     }
     if (cmdline_write(kernel, &bz, cmdline) != 0) {
@@ -166,7 +183,7 @@ int linux_boot_load(const struct boot_file *kernel, const struct boot_file *rd, 
     tables_build();
     gdt_build();
     state_build(s, plan.load);
-    log_info(LOG_BOOT, "kernel %s at 0x%" PRIx64 ", ramdisk %" PRIu64 " KiB at 0x%" PRIx64 ", %" PRIu64 " MiB of RAM", kernel->name, plan.load,
-             rd_size >> 10, plan.initrd, ram >> 20);
+    log_info(LOG_BOOT, "kernel %s at 0x%" PRIx64 ", ramdisk %" PRIu64 " KiB at 0x%" PRIx64 ", %" PRIu64 " MiB of RAM",
+             kernel->name, plan.load, rd_size >> 10, plan.initrd, ram_total() >> 20);
     return 0;
 }

@@ -14,4 +14,5 @@ struct boot_file {
 };
 
 /* rd->data NULL: no ramdisk. 0, or -1 after one line that says what is wrong. */
-int linux_boot_load(const struct boot_file *kernel, const struct boot_file *rd, const char *cmdline, uint64_t rsdp, struct vcpu_state *s);
+int linux_boot_load(const struct boot_file *kernel, const struct boot_file *rd, const char *cmdline, uint64_t rsdp,
+                    struct vcpu_state *s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* CPUID policy: a leaf is masked by what is listed here (a white list), so a new host feature never leaks into the guest by itself.
- * [SDM-2 CPUID; APM-3 appendix E; KVM's paravirtual leaves: kernel.org "KVM CPUID bits"] */
+/* CPUID policy: a leaf is masked by what is listed here (a white list), so a new host feature never leaks into the
+ * guest by itself. [SDM-2 CPUID; APM-3 appendix E; KVM's paravirtual leaves: kernel.org "KVM CPUID bits"] */
 #include "cpuid.h"
 
 #include <stdbool.h>
@@ -9,21 +9,24 @@
 
 /* Leaf 1 EDX: FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2.
  * Machine checks are there without banks: Linux calls their absence an error. */
-#define L1_EDX (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | \
-                BIT(13) | BIT(14) | BIT(15) | BIT(16) | BIT(17) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26))
+#define L1_EDX                                                                                                         \
+    (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(11) | BIT(12) |     \
+     BIT(13) | BIT(14) | BIT(15) | BIT(16) | BIT(17) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26))
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
-#define L1_ECX (BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) | \
-                BIT(28) | BIT(29) | BIT(30))
-#define L1_ECX_X2APIC       BIT(21)
+#define L1_ECX                                                                                                         \
+    (BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) |        \
+     BIT(28) | BIT(29) | BIT(30))
+#define L1_ECX_X2APIC BIT(21)
 #define L1_ECX_TSC_DEADLINE BIT(24)
-#define L1_ECX_XSAVE        BIT(26)
-#define L1_ECX_OSXSAVE      BIT(27)
-#define L1_ECX_AVX          (BIT(28) | BIT(12) | BIT(29)) /* AVX and what is encoded with VEX only: FMA, F16C */
-#define L1_ECX_HYPERVISOR   BIT(31)
+#define L1_ECX_XSAVE BIT(26)
+#define L1_ECX_OSXSAVE BIT(27)
+#define L1_ECX_AVX (BIT(28) | BIT(12) | BIT(29)) /* AVX and what is encoded with VEX only: FMA, F16C */
+#define L1_ECX_HYPERVISOR BIT(31)
 /* Leaf 7: FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA; UMIP GFNI RDPID; FSRM */
-#define L7_EBX (BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(18) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(29))
+#define L7_EBX                                                                                                         \
+    (BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(18) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(29))
 #define L7_EBX_TSC_ADJUST BIT(1)
-#define L7_EBX_AVX2       BIT(5)
+#define L7_EBX_AVX2 BIT(5)
 #define L7_ECX (BIT(2) | BIT(8) | BIT(22))
 #define L7_EDX BIT(4)
 /* 0x80000001 EDX: the bits that repeat leaf 1 on AMD, SYSCALL NX MMXEXT PDPE1GB RDTSCP LM */
@@ -39,9 +42,9 @@
 
 #define CR4_OSXSAVE BIT(18)
 
-#define MAX_BASIC    0x16u
+#define MAX_BASIC 0x16u
 #define MAX_EXTENDED 0x80000008u
-#define BUS_KHZ      1000000u /* the local APIC timer's clock: 1 GHz (dev/lapic.h) */
+#define BUS_KHZ 1000000u /* the local APIC timer's clock: 1 GHz (dev/lapic.h) */
 
 static struct cpuid_host host;
 static uint32_t max_basic_host, max_extended_host;
@@ -176,17 +179,14 @@ static struct cpuid_regs leaf_d(uint32_t sub, const struct cpuid_guest *g)
         r.ebx = xsave_size(g->xcr0 & mask);
         r.ecx = xsave_size(mask);
         return r;
-    case 1:
-        r.eax = host.leaf(0xd, 1).eax & 1;
-        return r;
+    case 1: r.eax = host.leaf(0xd, 1).eax & 1; return r;
     case 2:
         if ((mask & 4) != 0) {
             r = host.leaf(0xd, 2);
             r.ecx = r.edx = 0;
         }
         return r;
-    default:
-        return r;
+    default: return r;
     }
 }
 
@@ -233,23 +233,18 @@ static struct cpuid_regs extended_leaf(uint32_t leaf)
     }
     r = host.leaf(leaf, 0);
     switch (leaf) {
-    case 0x80000000:
-        r.eax = min(r.eax, MAX_EXTENDED);
-        break;
+    case 0x80000000: r.eax = min(r.eax, MAX_EXTENDED); break;
     case 0x80000001:
         r.ecx &= E1_ECX;
         r.edx &= E1_EDX;
         break;
-    case 0x80000007:
-        r = (struct cpuid_regs){.edx = E7_EDX_INVARIANT_TSC};
-        break;
+    case 0x80000007: r = (struct cpuid_regs){.edx = E7_EDX_INVARIANT_TSC}; break;
     case 0x80000008:
         r.eax &= 0xffff;
         r.ebx &= E8_EBX;
         r.ecx = r.edx = 0;
         break;
-    default: /* brand string, caches */
-        break;
+    default: /* brand string, caches */ break;
     }
     return r;
 }
@@ -259,12 +254,10 @@ static struct cpuid_regs hypervisor_leaf(uint32_t leaf)
     switch (leaf) {
     case CPUID_HV_BASE: /* "KVMKVMKVM\0\0\0" */
         return (struct cpuid_regs){CPUID_HV_TIMING, 0x4b4d564b, 0x564b4d56, 0x0000004d};
-    case CPUID_HV_FEATURES:
-        return (struct cpuid_regs){.eax = HV_FEATURES};
+    case CPUID_HV_FEATURES: return (struct cpuid_regs){.eax = HV_FEATURES};
     case CPUID_HV_TIMING: /* TSC and APIC bus clock in kHz */
         return (struct cpuid_regs){(uint32_t)(host.tsc_hz / 1000), BUS_KHZ, 0, 0};
-    default:
-        return (struct cpuid_regs){0};
+    default: return (struct cpuid_regs){0};
     }
 }
 

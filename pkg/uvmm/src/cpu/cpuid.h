@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The guest's CPUID leaves: those of the host, reduced to what the kernel switches and uvmm emulates, so that every leaf agrees with
- * the others; and the hypervisor leaves of the KVM paravirtual interface. Pure: the host's leaves come from a callback. */
+/* The guest's CPUID leaves: those of the host, reduced to what the kernel switches and uvmm emulates, so that every
+ * leaf agrees with the others; and the hypervisor leaves of the KVM paravirtual interface. Pure: the host's leaves come
+ * from a callback. */
 #pragma once
 
 #include <stdint.h>
@@ -11,7 +12,7 @@ struct cpuid_regs {
 
 struct cpuid_host {
     struct cpuid_regs (*leaf)(uint32_t leaf, uint32_t sub);
-    uint64_t xcr0;   /* state components that the kernel switches */
+    uint64_t xcr0; /* state components that the kernel switches */
     uint64_t tsc_hz;
 };
 
@@ -20,9 +21,9 @@ struct cpuid_guest {
     uint64_t cr4, xcr0;
 };
 
-#define CPUID_HV_BASE     0x40000000u
+#define CPUID_HV_BASE 0x40000000u
 #define CPUID_HV_FEATURES 0x40000001u
-#define CPUID_HV_TIMING   0x40000010u
+#define CPUID_HV_TIMING 0x40000010u
 
 void cpuid_init(const struct cpuid_host *host);
 struct cpuid_regs cpuid_guest_leaf(uint32_t leaf, uint32_t sub, const struct cpuid_guest *g);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Instruction decoder: prefixes, opcode, ModRM/SIB/displacement, immediate, in that order. A cursor that runs off the end sets
- * `truncated` and yields zeros, so that each step stays simple. */
+/* Instruction decoder: prefixes, opcode, ModRM/SIB/displacement, immediate, in that order. A cursor that runs off the
+ * end sets `truncated` and yields zeros, so that each step stays simple. */
 #include "decode.h"
 
 #include <string.h>
@@ -58,18 +58,23 @@ static unsigned addr_size(const struct cursor *c)
 static bool prefix_take(struct cursor *c, uint8_t b, struct insn *i)
 {
     switch (b) {
-    case 0x26: case 0x2e: case 0x36: case 0x3e:
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
         i->seg = b >> 3 & 3;
         c->seg_override = c->mode != INSN_64;
         break;
-    case 0x64: case 0x65:
+    case 0x64:
+    case 0x65:
         i->seg = b == 0x64 ? SEG_FS : SEG_GS;
         c->seg_override = true;
         break;
     case 0x66: c->opsize_prefix = true; break;
     case 0x67: c->addrsize_prefix = true; break;
     case 0xf0: break;
-    case 0xf2: case 0xf3: i->rep = true; break;
+    case 0xf2:
+    case 0xf3: i->rep = true; break;
     default: return false;
     }
     return true;
@@ -95,7 +100,8 @@ static uint8_t opcode_take(struct cursor *c, struct insn *i)
 static void modrm16(struct cursor *c, unsigned mod, unsigned rm, struct insn *i)
 {
     static const uint8_t base[8] = {REG_BX, REG_BX, REG_BP, REG_BP, REG_SI, REG_DI, REG_BP, REG_BX};
-    static const uint8_t index[8] = {REG_SI, REG_DI, REG_SI, REG_DI, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG};
+    static const uint8_t index[8] = {REG_SI,      REG_DI,      REG_SI,      REG_DI,
+                                     INSN_NO_REG, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG};
 
     i->base = base[rm];
     i->index = index[rm];
@@ -194,9 +200,7 @@ static enum insn_error group_take(struct cursor *c, uint8_t op, struct insn *i)
         }
         set_op(i, n == 2 ? INSN_NOT : INSN_NEG, 0);
         return n <= 3 ? INSN_OK : INSN_UNKNOWN;
-    default:
-        set_op(i, n == 0 ? INSN_INC : INSN_DEC, 0);
-        return n <= 1 ? INSN_OK : INSN_UNKNOWN;
+    default: set_op(i, n == 0 ? INSN_INC : INSN_DEC, 0); return n <= 1 ? INSN_OK : INSN_UNKNOWN;
     }
 }
 
@@ -260,8 +264,18 @@ static enum insn_error two_byte(struct cursor *c, struct insn *i)
 
     switch (op) {
     case 0x01: return group7(c, i);
-    case 0x08: case 0x09: case 0x30: case 0x31: case 0x32: case 0x33: case 0xa2: case 0x0b: return simple(c, i, 0);
-    case 0x20: case 0x21: case 0x22: case 0x23: return simple(c, i, 1); /* MOV CR/DR: always register forms */
+    case 0x08:
+    case 0x09:
+    case 0x30:
+    case 0x31:
+    case 0x32:
+    case 0x33:
+    case 0xa2:
+    case 0x0b: return simple(c, i, 0);
+    case 0x20:
+    case 0x21:
+    case 0x22:
+    case 0x23: return simple(c, i, 1); /* MOV CR/DR: always register forms */
     case 0xb6: return extend(c, i, INSN_MOVZX, 1);
     case 0xb7: return extend(c, i, INSN_MOVZX, 2);
     case 0xbe: return extend(c, i, INSN_MOVSX, 1);
@@ -275,8 +289,10 @@ static enum insn_error two_byte(struct cursor *c, struct insn *i)
     case 0xb3: return modrm_op(c, i, INSN_BIT, BIT_RESET);
     case 0xbb: return modrm_op(c, i, INSN_BIT, BIT_COMPLEMENT);
     case 0xba: return bit_imm(c, i);
-    case 0xb0: case 0xb1: return modrm_op(c, i, INSN_CMPXCHG, 0);
-    case 0xc0: case 0xc1: return modrm_op(c, i, INSN_XADD, 0);
+    case 0xb0:
+    case 0xb1: return modrm_op(c, i, INSN_CMPXCHG, 0);
+    case 0xc0:
+    case 0xc1: return modrm_op(c, i, INSN_XADD, 0);
     case 0xc3: return modrm_op(c, i, INSN_STORE, 0); /* MOVNTI */
     default: return INSN_UNKNOWN;
     }
@@ -297,22 +313,48 @@ static enum insn_error one_byte(struct cursor *c, uint8_t op, struct insn *i)
         return modrm_op(c, i, (op & 2) != 0 ? INSN_ALU_REG : INSN_ALU_MEM, op >> 3);
     }
     switch (op) {
-    case 0x63:
-        return c->mode == INSN_64 ? extend(c, i, INSN_MOVSX, 4) : INSN_UNKNOWN;
-    case 0x6c: case 0x6d: return string_op(i, INSN_INS);
-    case 0x6e: case 0x6f: return string_op(i, INSN_OUTS);
-    case 0x80: case 0x81: case 0x83: case 0xf6: case 0xf7: case 0xfe: case 0xff: return group_take(c, op, i);
-    case 0x84: case 0x85: return modrm_op(c, i, INSN_ALU_MEM, ALU_TEST);
-    case 0x86: case 0x87: return modrm_op(c, i, INSN_XCHG, 0);
-    case 0x88: case 0x89: return modrm_op(c, i, INSN_STORE, 0);
-    case 0x8a: case 0x8b: return modrm_op(c, i, INSN_LOAD, 0);
+    case 0x63: return c->mode == INSN_64 ? extend(c, i, INSN_MOVSX, 4) : INSN_UNKNOWN;
+    case 0x6c:
+    case 0x6d: return string_op(i, INSN_INS);
+    case 0x6e:
+    case 0x6f: return string_op(i, INSN_OUTS);
+    case 0x80:
+    case 0x81:
+    case 0x83:
+    case 0xf6:
+    case 0xf7:
+    case 0xfe:
+    case 0xff: return group_take(c, op, i);
+    case 0x84:
+    case 0x85: return modrm_op(c, i, INSN_ALU_MEM, ALU_TEST);
+    case 0x86:
+    case 0x87: return modrm_op(c, i, INSN_XCHG, 0);
+    case 0x88:
+    case 0x89: return modrm_op(c, i, INSN_STORE, 0);
+    case 0x8a:
+    case 0x8b: return modrm_op(c, i, INSN_LOAD, 0);
     case 0xa0 ... 0xa3: return moffs_take(c, op, i);
-    case 0xa4: case 0xa5: return string_op(i, INSN_MOVS);
-    case 0xaa: case 0xab: return string_op(i, INSN_STOS);
-    case 0xac: case 0xad: return string_op(i, INSN_LODS);
-    case 0xc6: case 0xc7: return store_imm(c, i);
-    case 0x90: case 0xf4: case 0xec: case 0xed: case 0xee: case 0xef: case 0xf1: case 0xcc: return simple(c, i, 0);
-    case 0xcd: case 0xe4: case 0xe5: case 0xe6: case 0xe7: return simple(c, i, 1);
+    case 0xa4:
+    case 0xa5: return string_op(i, INSN_MOVS);
+    case 0xaa:
+    case 0xab: return string_op(i, INSN_STOS);
+    case 0xac:
+    case 0xad: return string_op(i, INSN_LODS);
+    case 0xc6:
+    case 0xc7: return store_imm(c, i);
+    case 0x90:
+    case 0xf4:
+    case 0xec:
+    case 0xed:
+    case 0xee:
+    case 0xef:
+    case 0xf1:
+    case 0xcc: return simple(c, i, 0);
+    case 0xcd:
+    case 0xe4:
+    case 0xe5:
+    case 0xe6:
+    case 0xe7: return simple(c, i, 1);
     default: return INSN_UNKNOWN;
     }
 }

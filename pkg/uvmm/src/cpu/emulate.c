@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Instruction execution [SDM-2]. Values are kept zero-extended to 64 bits; flags are computed as the manual's pseudo-code does.
- * A repeated string instruction does at most REP_MAX iterations at a time, so that interrupts are taken in between. */
+/* Instruction execution [SDM-2]. Values are kept zero-extended to 64 bits; flags are computed as the manual's
+ * pseudo-code does. A repeated string instruction does at most REP_MAX iterations at a time, so that interrupts are
+ * taken in between. */
 #include "emulate.h"
 
 #include <stddef.h>
@@ -178,20 +179,14 @@ static void modify(struct emu *e, const struct insn *i, uint64_t old, uint64_t *
         *v = alu(e, i->sub, old, i->imm, i->memsize);
         *writes = alu_writes(i->sub);
         return;
-    case INSN_NOT:
-        *v = ~old;
-        return;
-    case INSN_NEG:
-        *v = alu(e, ALU_SUB, 0, old, i->memsize);
-        return;
+    case INSN_NOT: *v = ~old; return;
+    case INSN_NEG: *v = alu(e, ALU_SUB, 0, old, i->memsize); return;
     case INSN_INC: /* keep CF */
     case INSN_DEC:
         *v = alu(e, i->op == INSN_INC ? ALU_ADD : ALU_SUB, old, 1, i->memsize);
         *e->rflags = (*e->rflags & ~FLAG_CF) | carry;
         return;
-    default: /* INSN_XCHG */
-        *v = reg_get(e, i);
-        return;
+    default: /* INSN_XCHG */ *v = reg_get(e, i); return;
     }
 }
 
@@ -270,7 +265,7 @@ static enum emu_result exec_bit(struct emu *e, const struct insn *i)
 
 static void index_step(struct emu *e, const struct insn *i, unsigned reg)
 {
-    uint64_t step = (*e->rflags & FLAG_DF) != 0 ? (uint64_t)-(int64_t)i->memsize : i->memsize;
+    uint64_t step = (*e->rflags & FLAG_DF) != 0 ? (uint64_t) - (int64_t)i->memsize : i->memsize;
 
     gpr_merge(&e->gpr[reg], i->addrsize, e->gpr[reg] + step);
 }
@@ -286,9 +281,7 @@ static int string_step(struct emu *e, const struct insn *i)
     int err;
 
     switch (i->op) {
-    case INSN_STOS:
-        err = store(e, index_addr(e, i, RDI, SEG_ES), i->memsize, e->gpr[RAX]);
-        break;
+    case INSN_STOS: err = store(e, index_addr(e, i, RDI, SEG_ES), i->memsize, e->gpr[RAX]); break;
     case INSN_LODS:
         err = load(e, index_addr(e, i, RSI, i->seg), i->memsize, &v);
         if (err == 0) {
@@ -351,18 +344,14 @@ static enum emu_result exec_load(struct emu *e, const struct insn *i)
         return EMU_FAULT;
     }
     switch (i->op) {
-    case INSN_MOVSX:
-        reg_set(e, i, sign_extend(v, i->memsize));
-        break;
+    case INSN_MOVSX: reg_set(e, i, sign_extend(v, i->memsize)); break;
     case INSN_ALU_REG:
         v = alu(e, i->sub, reg_get(e, i), v, i->opsize);
         if (alu_writes(i->sub)) {
             reg_set(e, i, v);
         }
         break;
-    default: /* INSN_LOAD, INSN_MOVZX */
-        reg_set(e, i, v);
-        break;
+    default: /* INSN_LOAD, INSN_MOVZX */ reg_set(e, i, v); break;
     }
     return EMU_DONE;
 }

@@ -10,50 +10,50 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define MSR_TSC            0x10u
-#define MSR_PLATFORM_ID    0x17u
-#define MSR_TSC_ADJUST     0x3bu
-#define MSR_UCODE_REV      0x8bu
-#define MSR_MTRR_CAP       0xfeu
-#define MSR_SYSENTER_CS    0x174u
-#define MSR_SYSENTER_ESP   0x175u
-#define MSR_SYSENTER_EIP   0x176u
-#define MSR_MCG_CAP        0x179u
-#define MSR_MCG_STATUS     0x17au
-#define MSR_MISC_ENABLE    0x1a0u
-#define MSR_DEBUGCTL       0x1d9u
-#define MSR_MTRR_PHYS      0x200u
-#define MSR_MTRR_FIX64     0x250u
-#define MSR_MTRR_FIX16     0x258u
-#define MSR_MTRR_FIX4      0x268u
-#define MSR_PAT            0x277u
-#define MSR_MTRR_DEF_TYPE  0x2ffu
-#define MSR_EFER           0xc0000080u
-#define MSR_STAR           0xc0000081u
-#define MSR_LSTAR          0xc0000082u
-#define MSR_CSTAR          0xc0000083u
-#define MSR_SFMASK         0xc0000084u
-#define MSR_FS_BASE        0xc0000100u
-#define MSR_GS_BASE        0xc0000101u
+#define MSR_TSC 0x10u
+#define MSR_PLATFORM_ID 0x17u
+#define MSR_TSC_ADJUST 0x3bu
+#define MSR_UCODE_REV 0x8bu
+#define MSR_MTRR_CAP 0xfeu
+#define MSR_SYSENTER_CS 0x174u
+#define MSR_SYSENTER_ESP 0x175u
+#define MSR_SYSENTER_EIP 0x176u
+#define MSR_MCG_CAP 0x179u
+#define MSR_MCG_STATUS 0x17au
+#define MSR_MISC_ENABLE 0x1a0u
+#define MSR_DEBUGCTL 0x1d9u
+#define MSR_MTRR_PHYS 0x200u
+#define MSR_MTRR_FIX64 0x250u
+#define MSR_MTRR_FIX16 0x258u
+#define MSR_MTRR_FIX4 0x268u
+#define MSR_PAT 0x277u
+#define MSR_MTRR_DEF_TYPE 0x2ffu
+#define MSR_EFER 0xc0000080u
+#define MSR_STAR 0xc0000081u
+#define MSR_LSTAR 0xc0000082u
+#define MSR_CSTAR 0xc0000083u
+#define MSR_SFMASK 0xc0000084u
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_GS_BASE 0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
-#define MSR_TSC_AUX        0xc0000103u
-#define MSR_AMD_PATCH      0xc0010020u
-#define MSR_AMD_SYSCFG     0xc0010010u
-#define MSR_AMD_HWCR       0xc0010015u
-#define MSR_AMD_TOP_MEM    0xc001001au
-#define MSR_AMD_TOP_MEM2   0xc001001du
-#define MSR_AMD_NB_CFG     0xc001001fu
+#define MSR_TSC_AUX 0xc0000103u
+#define MSR_AMD_PATCH 0xc0010020u
+#define MSR_AMD_SYSCFG 0xc0010010u
+#define MSR_AMD_HWCR 0xc0010015u
+#define MSR_AMD_TOP_MEM 0xc001001au
+#define MSR_AMD_TOP_MEM2 0xc001001du
+#define MSR_AMD_NB_CFG 0xc001001fu
 #define MSR_AMD_INT_PENDING 0xc0010055u
 #define MSR_AMD_PSTATE_LIMIT 0xc0010061u
-#define MSR_AMD_VM_CR      0xc0010114u
-#define MSR_AMD_OSVW       0xc0010140u
-#define MSR_AMD_LS_CFG     0xc0011020u
-#define MSR_AMD_IC_CFG     0xc0011021u
-#define MSR_AMD_DE_CFG     0xc0011029u
+#define MSR_AMD_VM_CR 0xc0010114u
+#define MSR_AMD_OSVW 0xc0010140u
+#define MSR_AMD_LS_CFG 0xc0011020u
+#define MSR_AMD_IC_CFG 0xc0011021u
+#define MSR_AMD_DE_CFG 0xc0011029u
 
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
-#define CR0_PG   BIT(31)
+#define CR0_PG BIT(31)
 
 #define MTRR_VAR_COUNT 8u
 #define MTRR_FIX_COUNT 11u
@@ -198,7 +198,8 @@ static bool constant_find(uint32_t msr, uint64_t *v)
 
 static bool is_apic(uint32_t msr)
 {
-    return msr == MSR_APIC_BASE || msr == MSR_TSC_DEADLINE || msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST;
+    return msr == MSR_APIC_BASE || msr == MSR_TSC_DEADLINE ||
+           msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST;
 }
 
 bool msr_read(struct vcpu_state *s, uint32_t msr, uint64_t *value)
@@ -241,8 +242,7 @@ bool msr_write(struct vcpu_state *s, uint32_t msr, uint64_t value)
         return true;
     }
     switch (msr) {
-    case MSR_EFER:
-        return efer_write(s, value);
+    case MSR_EFER: return efer_write(s, value);
     case MSR_TSC:
         tsc_adjust += value - tsc_guest_now();
         tsc_set_offset(s, s->tsc_offset + value - tsc_guest_now());
@@ -254,6 +254,7 @@ bool msr_write(struct vcpu_state *s, uint32_t msr, uint64_t value)
     case MSR_MISC_ENABLE: misc_enable = value; return true;
     case MSR_AMD_DE_CFG: de_cfg = value | BIT(1); return true;
     default:
-        return is_apic(msr) ? lapic_msr_write(msr, value) : constant_find(msr, &ignored) || pvclock_msr_write(msr, value);
+        return is_apic(msr) ? lapic_msr_write(msr, value)
+                            : constant_find(msr, &ignored) || pvclock_msr_write(msr, value);
     }
 }

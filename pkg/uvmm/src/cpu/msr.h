@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Model-specific registers that exit. Unknown ones, reserved bits and bad values lead to #GP in the guest, never to an error here. */
+/* Model-specific registers that exit. Unknown ones, reserved bits and bad values lead to #GP in the guest, never to an
+ * error here. */
 #pragma once
 
 #include <stdbool.h>

@@ -6,15 +6,15 @@
 #include <stdbool.h>
 #include <util/bits.h>
 
-#define CR0_PE  BIT(0)
-#define CR0_PG  BIT(31)
+#define CR0_PE BIT(0)
+#define CR0_PG BIT(31)
 #define CR4_PSE BIT(4)
 #define CR4_PAE BIT(5)
 #define CR4_LA57 BIT(12)
 #define EFER_LMA BIT(10)
 
-#define PTE_P    BIT(0)
-#define PTE_PS   BIT(7)
+#define PTE_P BIT(0)
+#define PTE_PS BIT(7)
 #define PTE_ADDR FIELD(51, 12)
 
 static int entry_read(uint64_t table, unsigned index, unsigned size, uint64_t *entry)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The clock page is written once, when the guest registers it: the TSC is invariant and not scaled, so it never changes (STABLE).
- * PV EOI: bit 0 of a word in guest memory. We set it on entry when nobody needs to see the EOI; the guest clears it instead of writing
- * the APIC's register; on exit a cleared bit means EOI. A bit that is still set is taken back. */
+/* The clock page is written once, when the guest registers it: the TSC is invariant and not scaled, so it never changes
+ * (STABLE). PV EOI: bit 0 of a word in guest memory. We set it on entry when nobody needs to see the EOI; the guest
+ * clears it instead of writing the APIC's register; on exit a cleared bit means EOI. A bit that is still set is taken
+ * back. */
 #include "pvclock.h"
 #include "../dev/lapic.h"
 #include "../gmem.h"
@@ -12,7 +13,7 @@
 #include <util/bits.h>
 
 #define PV_EOI_ENABLE BIT(0)
-#define CLOCK_ENABLE  BIT(0)
+#define CLOCK_ENABLE BIT(0)
 
 static uint64_t system_msr, wall_msr, eoi_msr;
 static uint32_t version = 0;
@@ -51,7 +52,8 @@ static void clock_write(uint64_t gpa)
     t.system_time = tsc_guest_to_ns(t.tsc_timestamp);
     pvclock_scale(cpuid_tsc_hz(), &t.tsc_to_system_mul, &t.tsc_shift);
     t.version = odd;
-    /* One vcpu, which is not running now: the order of the writes does not matter to it. An address outside RAM is the guest's loss. */
+    /* One vcpu, which is not running now: the order of the writes does not matter to it. An address outside RAM is the
+     * guest's loss. */
     (void)ram_write(gpa, &t, sizeof(t));
     (void)ram_write(gpa, &even, sizeof(even));
 }
@@ -96,8 +98,7 @@ bool pvclock_msr_write(uint32_t msr, uint64_t v)
         eoi_msr = v;
         eoi_offered = false;
         return (v & 2) == 0;
-    default:
-        return false;
+    default: return false;
     }
 }
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* KVM's paravirtual clock and EOI [kernel.org: "KVM-specific MSRs"]: pages in guest RAM that the guest registers by MSR. */
+/* KVM's paravirtual clock and EOI [kernel.org: "KVM-specific MSRs"]: pages in guest RAM that the guest registers by
+ * MSR. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MSR_KVM_WALL_CLOCK_NEW  0x4b564d00u
+#define MSR_KVM_WALL_CLOCK_NEW 0x4b564d00u
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01u
-#define MSR_KVM_PV_EOI_EN       0x4b564d04u
-#define MSR_KVM_WALL_CLOCK      0x11u
-#define MSR_KVM_SYSTEM_TIME     0x12u
+#define MSR_KVM_PV_EOI_EN 0x4b564d04u
+#define MSR_KVM_WALL_CLOCK 0x11u
+#define MSR_KVM_SYSTEM_TIME 0x12u
 
 struct pvclock_time {
     uint32_t version; /* odd while it is written */

@@ -7,20 +7,20 @@
 #include <util/bits.h>
 
 /* Redirection entry [82093AA 3.2.4] */
-#define RTE_VECTOR     FIELD(7, 0)
-#define RTE_MODE       FIELD(10, 8)
-#define RTE_LOGICAL    BIT(11)
-#define RTE_PENDING    BIT(12)
+#define RTE_VECTOR FIELD(7, 0)
+#define RTE_MODE FIELD(10, 8)
+#define RTE_LOGICAL BIT(11)
+#define RTE_PENDING BIT(12)
 #define RTE_REMOTE_IRR BIT(14)
-#define RTE_LEVEL      BIT(15)
-#define RTE_MASKED     BIT(16)
-#define RTE_DEST       FIELD(63, 56)
-#define RTE_READ_ONLY  (RTE_PENDING | RTE_REMOTE_IRR)
-#define RTE_WRITABLE   (FIELD(11, 0) | BIT(13) | RTE_LEVEL | RTE_MASKED | RTE_DEST)
+#define RTE_LEVEL BIT(15)
+#define RTE_MASKED BIT(16)
+#define RTE_DEST FIELD(63, 56)
+#define RTE_READ_ONLY (RTE_PENDING | RTE_REMOTE_IRR)
+#define RTE_WRITABLE (FIELD(11, 0) | BIT(13) | RTE_LEVEL | RTE_MASKED | RTE_DEST)
 
 #define OFF_SELECT 0x00
 #define OFF_WINDOW 0x10
-#define OFF_EOI    0x40
+#define OFF_EOI 0x40
 
 static uint64_t rte[IOAPIC_PINS];
 static uint32_t lines; /* level of each input */
@@ -34,7 +34,8 @@ static void pin_send(unsigned pin)
         rte[pin] |= RTE_REMOTE_IRR;
     }
     if (lapic_match((uint32_t)field_get(RTE_DEST, e), (e & RTE_LOGICAL) != 0)) {
-        lapic_deliver((enum lapic_delivery)field_get(RTE_MODE, e), (uint8_t)field_get(RTE_VECTOR, e), (e & RTE_LEVEL) != 0);
+        lapic_deliver((enum lapic_delivery)field_get(RTE_MODE, e), (uint8_t)field_get(RTE_VECTOR, e),
+                      (e & RTE_LEVEL) != 0);
     }
 }
 
@@ -64,7 +65,8 @@ void ioapic_set_pin(unsigned pin, bool level)
 void ioapic_eoi(uint8_t vector)
 {
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
-        if ((rte[pin] & (RTE_LEVEL | RTE_REMOTE_IRR)) == (RTE_LEVEL | RTE_REMOTE_IRR) && field_get(RTE_VECTOR, rte[pin]) == vector) {
+        if ((rte[pin] & (RTE_LEVEL | RTE_REMOTE_IRR)) == (RTE_LEVEL | RTE_REMOTE_IRR) &&
+            field_get(RTE_VECTOR, rte[pin]) == vector) {
             rte[pin] &= ~RTE_REMOTE_IRR;
             pin_check_level(pin);
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Local APIC: registers, priorities and messages. Registers are numbered by their xAPIC offset / 16, which is the x2APIC MSR minus 0x800.
- * The timer is in lapic_timer.c. [SDM-3: Intel SDM vol. 3A, ch. 11] */
+/* Local APIC: registers, priorities and messages. Registers are numbered by their xAPIC offset / 16, which is the
+ * x2APIC MSR minus 0x800. The timer is in lapic_timer.c. [SDM-3: Intel SDM vol. 3A, ch. 11] */
 #include "lapic.h"
 #include "../bus.h"
 #include "../irq.h"
@@ -13,15 +13,15 @@
 
 struct lapic lapic;
 
-#define BASE_BSP    BIT(8)
+#define BASE_BSP BIT(8)
 #define BASE_X2APIC BIT(10)
 #define BASE_ENABLE BIT(11)
 
 #define SVR_ENABLE BIT(8)
 
-#define ESR_SEND_ILLEGAL    BIT(5)
+#define ESR_SEND_ILLEGAL BIT(5)
 #define ESR_RECEIVE_ILLEGAL BIT(6)
-#define ESR_REGISTER        BIT(7)
+#define ESR_REGISTER BIT(7)
 
 static bool is_x2(void)
 {
@@ -75,11 +75,8 @@ void lapic_deliver(enum lapic_delivery mode, uint8_t vector, bool level)
         bit_set(lapic.tmr, vector, level);
         bit_set(lapic.irr, vector, true);
         return;
-    case LAPIC_NMI:
-        lapic.nmi = true;
-        return;
-    default: /* SMI, INIT and start-up have no meaning for the only processor; ExtINT comes over LINT0 */
-        return;
+    case LAPIC_NMI: lapic.nmi = true; return;
+    default: /* SMI, INIT and start-up have no meaning for the only processor; ExtINT comes over LINT0 */ return;
     }
 }
 
@@ -207,7 +204,7 @@ static void lvt_write(unsigned i, uint32_t v)
 {
     static const uint32_t writable[LVT_COUNT] = {
         [LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
-        [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff,
+        [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,   [LVT_ERROR] = 0x100ff,
     };
     uint32_t old = lapic.lvt[i];
 

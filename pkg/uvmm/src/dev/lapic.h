@@ -7,22 +7,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LAPIC_BASE   0xfee00000ull
+#define LAPIC_BASE 0xfee00000ull
 #define LAPIC_BUS_HZ 1000000000ull
 
-#define MSR_APIC_BASE    0x1bu
+#define MSR_APIC_BASE 0x1bu
 #define MSR_TSC_DEADLINE 0x6e0u
 #define MSR_X2APIC_FIRST 0x800u
-#define MSR_X2APIC_LAST  0x8ffu
+#define MSR_X2APIC_LAST 0x8ffu
 
 enum lapic_delivery {
-    LAPIC_FIXED = 0, LAPIC_LOWEST = 1, LAPIC_SMI = 2, LAPIC_NMI = 4, LAPIC_INIT = 5, LAPIC_STARTUP = 6, LAPIC_EXTINT = 7,
+    LAPIC_FIXED = 0,
+    LAPIC_LOWEST = 1,
+    LAPIC_SMI = 2,
+    LAPIC_NMI = 4,
+    LAPIC_INIT = 5,
+    LAPIC_STARTUP = 6,
+    LAPIC_EXTINT = 7,
 };
 
 void lapic_reset(void);
 /* Claims the MMIO range. */
 int lapic_init(void);
-/* As firmware leaves it: enabled, the 8259's interrupts pass through LINT0, NMIs through LINT1 (virtual wire) [SDM-3 11.2; MPS 3.6.2.2]. */
+/* As firmware leaves it: enabled, the 8259's interrupts pass through LINT0, NMIs through LINT1 (virtual wire)
+ * [SDM-3 11.2; MPS 3.6.2.2]. */
 void lapic_virtual_wire(void);
 
 /* Does a message with this destination mean our APIC? */

@@ -9,9 +9,24 @@
 
 /* Register numbers: xAPIC offset / 16 = x2APIC MSR - 0x800 [SDM-3 tables 11-1, 11-6] */
 enum lapic_reg {
-    REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_PPR = 0x0a, REG_EOI = 0x0b, REG_LDR = 0x0d, REG_DFR = 0x0e, REG_SVR = 0x0f,
-    REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR = 0x30, REG_LVT = 0x32, REG_TMICT = 0x38,
-    REG_TMCCT = 0x39, REG_TDCR = 0x3e, REG_SELF_IPI = 0x3f,
+    REG_ID = 0x02,
+    REG_VERSION = 0x03,
+    REG_TPR = 0x08,
+    REG_PPR = 0x0a,
+    REG_EOI = 0x0b,
+    REG_LDR = 0x0d,
+    REG_DFR = 0x0e,
+    REG_SVR = 0x0f,
+    REG_ISR = 0x10,
+    REG_TMR = 0x18,
+    REG_IRR = 0x20,
+    REG_ESR = 0x28,
+    REG_ICR = 0x30,
+    REG_LVT = 0x32,
+    REG_TMICT = 0x38,
+    REG_TMCCT = 0x39,
+    REG_TDCR = 0x3e,
+    REG_SELF_IPI = 0x3f,
 };
 
 /* Local vector table, in register order from REG_LVT. */

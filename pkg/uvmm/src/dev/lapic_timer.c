@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The local APIC's timer [SDM-3 11.5.4]: one-shot and periodic from a count of nanoseconds times the divider, or TSC-deadline.
- * Periods below PERIOD_MIN_NS are stretched, so that a guest cannot keep the VMM busy with nothing else; missed periods are dropped. */
+/* The local APIC's timer [SDM-3 11.5.4]: one-shot and periodic from a count of nanoseconds times the divider, or
+ * TSC-deadline. Periods below PERIOD_MIN_NS are stretched, so that a guest cannot keep the VMM busy with nothing else;
+ * missed periods are dropped. */
 #include "lapic.h"
 #include "lapic_priv.h"
 

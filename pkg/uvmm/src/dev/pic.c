@@ -73,7 +73,7 @@ static void pic_cascade(void)
     bool out = pic_output(&pics[1]) >= 0;
 
     if (!out) {
-        pics[0].irr &= (uint8_t)~(1u << PIC_CASCADE);
+        pics[0].irr &= (uint8_t) ~(1u << PIC_CASCADE);
     }
     pic_line(&pics[0], PIC_CASCADE, out);
 }
@@ -99,7 +99,7 @@ static unsigned pic_take(struct pic *p)
     if (n < 0) {
         return p->vector_base + 7u; /* spurious */
     }
-    p->irr &= (uint8_t)~(1u << n);
+    p->irr &= (uint8_t) ~(1u << n);
     if (p->auto_eoi) {
         p->lowest = p->rotate_auto ? (uint8_t)n : p->lowest;
     } else {
@@ -141,9 +141,7 @@ static void pic_icw(struct pic *p, uint8_t v)
         p->vector_base = v & 0xf8;
         p->icw_step = p->single ? (p->icw4 ? 4 : 0) : 3;
         return;
-    case 3:
-        p->icw_step = p->icw4 ? 4 : 0;
-        return;
+    case 3: p->icw_step = p->icw4 ? 4 : 0; return;
     default:
         p->auto_eoi = (v & 2) != 0;
         p->icw_step = 0;
@@ -157,7 +155,7 @@ static void pic_eoi(struct pic *p, uint8_t v)
     int n = specific ? v & 7 : pic_highest(p, p->isr);
 
     if (n >= 0) {
-        p->isr &= (uint8_t)~(1u << n);
+        p->isr &= (uint8_t) ~(1u << n);
         p->lowest = rotate ? (uint8_t)n : p->lowest;
     }
 }

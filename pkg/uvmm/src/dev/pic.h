@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The PC's two 8259A interrupt controllers [Intel 8259A data sheet] with the edge/level registers of the ISA bridge (0x4d0, 0x4d1).
+// The PC's two 8259A interrupt controllers [Intel 8259A data sheet] with the edge/level registers of the ISA bridge
+// (0x4d0, 0x4d1).
 #pragma once
 
 #include <stdbool.h>

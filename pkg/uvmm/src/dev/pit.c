@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define NS_PER_S      1000000000ull
+#define NS_PER_S 1000000000ull
 #define PERIOD_MIN_NS 50000ull /* a faster channel 0 would keep the VMM busy with nothing else */
 
 enum access { ACCESS_LATCH = 0, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
@@ -53,12 +53,9 @@ static uint32_t chan_count(const struct channel *c)
     uint64_t t = c->loaded ? ticks_since(c->start_ns) : 0;
 
     switch (c->mode) {
-    case 2:
-        return c->reload - (uint32_t)(t % c->reload);
-    case 3: /* counts down by two, twice a period */
-        return c->reload - (uint32_t)(2 * t % c->reload);
-    default: /* runs on below zero */
-        return (uint32_t)(c->reload - t) & 0xffff;
+    case 2: return c->reload - (uint32_t)(t % c->reload);
+    case 3: /* counts down by two, twice a period */ return c->reload - (uint32_t)(2 * t % c->reload);
+    default: /* runs on below zero */ return (uint32_t)(c->reload - t) & 0xffff;
     }
 }
 
@@ -68,14 +65,10 @@ static bool chan_out(const struct channel *c)
 
     switch (c->mode) {
     case 0:
-    case 1:
-        return c->loaded ? t >= c->reload : c->mode == 1;
-    case 2:
-        return t % c->reload != c->reload - 1;
-    case 3:
-        return t % c->reload < (c->reload + 1) / 2;
-    default:
-        return !c->loaded || t != c->reload;
+    case 1: return c->loaded ? t >= c->reload : c->mode == 1;
+    case 2: return t % c->reload != c->reload - 1;
+    case 3: return t % c->reload < (c->reload + 1) / 2;
+    default: return !c->loaded || t != c->reload;
     }
 }
 
@@ -151,7 +144,8 @@ static void chan_latch_count(struct channel *c)
 static void chan_latch_status(struct channel *c)
 {
     if (!c->status_latched) {
-        c->latch_status = (uint8_t)((unsigned)chan_out(c) << 7 | (unsigned)!c->loaded << 6 | c->access << 4 | c->mode << 1 | c->bcd);
+        c->latch_status =
+            (uint8_t)((unsigned)chan_out(c) << 7 | (unsigned)!c->loaded << 6 | c->access << 4 | c->mode << 1 | c->bcd);
         c->status_latched = true;
     }
 }
@@ -201,12 +195,8 @@ static void chan_write(unsigned i, uint8_t v)
     struct channel *c = &chan[i];
 
     switch (c->access) {
-    case ACCESS_LOW:
-        chan_load(i, v);
-        return;
-    case ACCESS_HIGH:
-        chan_load(i, (uint32_t)v << 8);
-        return;
+    case ACCESS_LOW: chan_load(i, v); return;
+    case ACCESS_HIGH: chan_load(i, (uint32_t)v << 8); return;
     default:
         if (!c->write_high) {
             c->write_low = v;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ACPI fixed hardware and the PC's ways to reset. The machine is always in ACPI mode: SCI_EN is 1, there is no SMI command port.
+// ACPI fixed hardware and the PC's ways to reset. The machine is always in ACPI mode: SCI_EN is 1, there is no SMI
+// command port.
 #include "power.h"
 #include "../bus.h"
 #include "../bus_priv.h"
@@ -9,9 +10,9 @@
 #include <stddef.h>
 #include <util/bits.h>
 
-#define PM1_SCI_EN   BIT(0)
-#define PM1_SLP_TYP  FIELD(12, 10)
-#define PM1_SLP_EN   BIT(13)
+#define PM1_SCI_EN BIT(0)
+#define PM1_SLP_TYP FIELD(12, 10)
+#define PM1_SLP_EN BIT(13)
 #define PM1_CTL_KEEP (BIT(1) | PM1_SLP_TYP)
 
 static uint16_t pm1_enable, pm1_control;

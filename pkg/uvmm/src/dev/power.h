@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
-/* Power management and reset: the ACPI fixed hardware (PM1a, PM timer) [ACPI-6.4 ch. 4.8] at 0x600, reset by 0xcf9, port 0x92 and the
- * keyboard controller's command port, and the register of present devices that the DSDT reads. */
+/* Power management and reset: the ACPI fixed hardware (PM1a, PM timer) [ACPI-6.4 ch. 4.8] at 0x600, reset by 0xcf9,
+ * port 0x92 and the keyboard controller's command port, and the register of present devices that the DSDT reads. */
 #pragma once
 
 #include <stdint.h>
 
-#define POWER_PM1_EVENT   0x600u
+#define POWER_PM1_EVENT 0x600u
 #define POWER_PM1_CONTROL 0x604u
-#define POWER_PM_TIMER    0x608u
-#define POWER_PRESENT     0x610u /* bit 0 COM1, bit 1 RTC */
-#define POWER_RESET       0xcf9u
+#define POWER_PM_TIMER 0x608u
+#define POWER_PRESENT 0x610u /* bit 0 COM1, bit 1 RTC */
+#define POWER_RESET 0xcf9u
 #define POWER_RESET_VALUE 0x06u
-#define POWER_S5_TYPE     5u /* SLP_TYP of soft-off, as in dsdt.asl */
-#define PM_TIMER_HZ       3579545ull
+#define POWER_S5_TYPE 5u /* SLP_TYP of soft-off, as in dsdt.asl */
+#define PM_TIMER_HZ 3579545ull
 
 int power_init(void);
 void power_reset(void);
 /* A device that the DSDT describes exists. */
 void power_present_set(uint8_t bit);
 #define POWER_HAS_COM1 1u
-#define POWER_HAS_RTC  2u
+#define POWER_HAS_RTC 2u

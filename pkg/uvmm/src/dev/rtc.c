@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* MC146818 [data sheet] with the century byte at 0x32 (told in the FADT). The time is that of the host where it is known, else
- * 2000-01-01 at the VMM's start. The guest may set it: an offset, kept until the VM ends. Update, alarm and periodic interrupts. */
+/* MC146818 [data sheet] with the century byte at 0x32 (told in the FADT). The time is that of the host where it is
+ * known, else 2000-01-01 at the VMM's start. The guest may set it: an offset, kept until the VM ends. Update, alarm and
+ * periodic interrupts. */
 #include "rtc.h"
 #include "../bus.h"
 #include "../timer.h"
@@ -11,23 +12,37 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define NS_PER_S   1000000000ull
+#define NS_PER_S 1000000000ull
 #define EPOCH_2000 946684800ull
 
 enum rtc_reg {
-    RTC_SEC, RTC_SEC_ALARM, RTC_MIN, RTC_MIN_ALARM, RTC_HOUR, RTC_HOUR_ALARM, RTC_WDAY, RTC_MDAY, RTC_MONTH, RTC_YEAR,
-    RTC_A, RTC_B, RTC_C, RTC_D, RTC_CENTURY = 0x32, RTC_SIZE = 0x80,
+    RTC_SEC,
+    RTC_SEC_ALARM,
+    RTC_MIN,
+    RTC_MIN_ALARM,
+    RTC_HOUR,
+    RTC_HOUR_ALARM,
+    RTC_WDAY,
+    RTC_MDAY,
+    RTC_MONTH,
+    RTC_YEAR,
+    RTC_A,
+    RTC_B,
+    RTC_C,
+    RTC_D,
+    RTC_CENTURY = 0x32,
+    RTC_SIZE = 0x80,
 };
 
-#define A_UIP    BIT(7)
-#define B_SET    BIT(7)
-#define B_PIE    BIT(6)
-#define B_AIE    BIT(5)
-#define B_UIE    BIT(4)
+#define A_UIP BIT(7)
+#define B_SET BIT(7)
+#define B_PIE BIT(6)
+#define B_AIE BIT(5)
+#define B_UIE BIT(4)
 #define B_BINARY BIT(2)
-#define B_24H    BIT(1)
-#define C_IRQF   BIT(7)
-#define D_VALID  BIT(7)
+#define B_24H BIT(1)
+#define C_IRQF BIT(7)
+#define D_VALID BIT(7)
 
 struct rtc_time {
     unsigned sec, min, hour, wday, mday, month, year;
@@ -122,8 +137,11 @@ static void registers_from_clock(void)
 static void clock_from_registers(void)
 {
     struct rtc_time t = {
-        .sec = decode(cmos[RTC_SEC]), .min = decode(cmos[RTC_MIN]), .hour = decode_hour(cmos[RTC_HOUR]),
-        .mday = decode(cmos[RTC_MDAY]), .month = decode(cmos[RTC_MONTH]),
+        .sec = decode(cmos[RTC_SEC]),
+        .min = decode(cmos[RTC_MIN]),
+        .hour = decode_hour(cmos[RTC_HOUR]),
+        .mday = decode(cmos[RTC_MDAY]),
+        .month = decode(cmos[RTC_MONTH]),
         .year = decode(cmos[RTC_YEAR]) + decode(cmos[RTC_CENTURY]) * 100,
     };
 
@@ -151,7 +169,8 @@ static void second_fire(void *ctx)
     (void)ctx;
     registers_from_clock();
     rtc_raise(B_UIE);
-    if (alarm_matches(RTC_SEC_ALARM, RTC_SEC) && alarm_matches(RTC_MIN_ALARM, RTC_MIN) && alarm_matches(RTC_HOUR_ALARM, RTC_HOUR)) {
+    if (alarm_matches(RTC_SEC_ALARM, RTC_SEC) && alarm_matches(RTC_MIN_ALARM, RTC_MIN) &&
+        alarm_matches(RTC_HOUR_ALARM, RTC_HOUR)) {
         rtc_raise(B_AIE);
     }
     timers_update();
@@ -202,11 +221,8 @@ static uint8_t rtc_read(unsigned reg)
         cmos[RTC_C] = 0;
         isa_irq_set(ISA_IRQ_RTC, false);
         return v;
-    case RTC_D:
-        return D_VALID;
-    default:
-        registers_from_clock();
-        return cmos[reg];
+    case RTC_D: return D_VALID;
+    default: registers_from_clock(); return cmos[reg];
     }
 }
 
@@ -216,11 +232,8 @@ static void rtc_write(unsigned reg, uint8_t v)
 
     switch (reg) {
     case RTC_C:
-    case RTC_D:
-        return;
-    case RTC_A:
-        cmos[RTC_A] = v & 0x7f;
-        break;
+    case RTC_D: return;
+    case RTC_A: cmos[RTC_A] = v & 0x7f; break;
     case RTC_B:
         cmos[RTC_B] = v & (uint8_t)~B_SET;
         if (was_set && (v & B_SET) == 0) {

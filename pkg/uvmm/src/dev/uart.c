@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* 16550A UART as COM1 (0x3f8, ISA interrupt 4) [PC16550D data sheet]. Transmission takes no time; received characters wait in the console
- * until the receiver has room, so nothing is lost. Interrupt causes in order: line status (never), data, transmitter empty. */
+/* 16550A UART as COM1 (0x3f8, ISA interrupt 4) [PC16550D data sheet]. Transmission takes no time; received characters
+ * wait in the console until the receiver has room, so nothing is lost. Interrupt causes in order: line status (never),
+ * data, transmitter empty. */
+#include "uart.h"
 #include "../bus.h"
 #include "../console.h"
 #include "../device.h"
 #include "isa.h"
-#include "uart.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,19 +18,19 @@
 
 enum uart_reg { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 
-#define IER_DATA  BIT(0)
-#define IER_THRE  BIT(1)
-#define IIR_NONE  0x01u
-#define IIR_THRE  0x02u
-#define IIR_DATA  0x04u
+#define IER_DATA BIT(0)
+#define IER_THRE BIT(1)
+#define IIR_NONE 0x01u
+#define IIR_THRE 0x02u
+#define IIR_DATA 0x04u
 #define IIR_TIMEOUT 0x0cu
 #define IIR_FIFOS 0xc0u
-#define FCR_ENABLE   BIT(0)
+#define FCR_ENABLE BIT(0)
 #define FCR_CLEAR_RX BIT(1)
-#define LCR_DLAB  BIT(7)
-#define MCR_LOOP  BIT(4)
-#define MCR_OUT2  BIT(3)
-#define LSR_DATA  BIT(0)
+#define LCR_DLAB BIT(7)
+#define MCR_LOOP BIT(4)
+#define MCR_OUT2 BIT(3)
+#define LSR_DATA BIT(0)
 #define LSR_EMPTY (BIT(5) | BIT(6))
 #define MSR_CTS_DSR_DCD 0xb0u
 
@@ -91,7 +92,8 @@ static void uart_fill(void)
 static void uart_input(void *ctx)
 {
     (void)ctx;
-    /* Without a reader (no interrupt asked for, nothing read) input stays in the console, up to the receiver's depth. */
+    /* Without a reader (no interrupt asked for, nothing read) input stays in the console, up to the receiver's depth.
+     */
     if (uart.count < fifo_depth()) {
         uart_fill();
     }

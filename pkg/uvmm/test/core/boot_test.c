@@ -22,7 +22,10 @@
 #define IMAGE_SIZE 0x3000u
 static uint8_t image[IMAGE_SIZE];
 
-static void put(uint8_t *p, unsigned off, uint64_t v, unsigned n) { memcpy(p + off, &v, n); }
+static void put(uint8_t *p, unsigned off, uint64_t v, unsigned n)
+{
+    memcpy(p + off, &v, n);
+}
 
 /* A well-formed image: 4 setup sectors, a small kernel. */
 static void image_make(void)
@@ -62,8 +65,8 @@ static void test_bzimage(void **state)
     static const struct {
         unsigned off;
         uint8_t value;
-    } broken[] = {{0x1fe, 0}, {0x202, 'X'}, {0x207, 1}, {0x211, 0}, {0x236, 0}, {0x1f1, 200}, {0x201, 0}, {0x201, 0xff},
-                  {0x230, 3}, {0x24b, 0x80}, {0x259, 1}, {0x25f, 1}, {0x261, 0}};
+    } broken[] = {{0x1fe, 0},    {0x202, 'X'}, {0x207, 1},    {0x211, 0}, {0x236, 0}, {0x1f1, 200}, {0x201, 0},
+                  {0x201, 0xff}, {0x230, 3},   {0x24b, 0x80}, {0x259, 1}, {0x25f, 1}, {0x261, 0}};
     for (unsigned i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         image_make();
         image[broken[i].off] = broken[i].value;
@@ -344,9 +347,9 @@ static void test_pvclock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bzimage), cmocka_unit_test(test_plan), cmocka_unit_test(test_load), cmocka_unit_test(test_acpi),
-        cmocka_unit_test(test_device_tree), cmocka_unit_test(test_options), cmocka_unit_test(test_cpuid), cmocka_unit_test(test_msr),
-        cmocka_unit_test(test_pvclock),
+        cmocka_unit_test(test_bzimage), cmocka_unit_test(test_plan),        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_acpi),    cmocka_unit_test(test_device_tree), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_cpuid),   cmocka_unit_test(test_msr),         cmocka_unit_test(test_pvclock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Any bytes as an instruction, in every mode, executed on a machine of platform devices whose page tables are the input too.
+// Any bytes as an instruction, in every mode, executed on a machine of platform devices whose page tables are the input
+// too.
 #include "../../src/bus.h"
 #include "../../src/cpu/emulate.h"
 #include "../../src/cpu/paging.h"
@@ -40,8 +41,16 @@ static int mem_write(void *ctx, uint64_t linear, unsigned width, uint64_t value)
     return 0;
 }
 
-static uint32_t port_in(void *ctx, uint16_t port, unsigned width) { (void)ctx; return bus_port_read(port, width); }
-static void port_out(void *ctx, uint16_t port, unsigned width, uint32_t v) { (void)ctx; bus_port_write(port, width, v); }
+static uint32_t port_in(void *ctx, uint16_t port, unsigned width)
+{
+    (void)ctx;
+    return bus_port_read(port, width);
+}
+static void port_out(void *ctx, uint16_t port, unsigned width, uint32_t v)
+{
+    (void)ctx;
+    bus_port_write(port, width, v);
+}
 static const struct emu_ops ops = {mem_read, mem_write, port_in, port_out};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

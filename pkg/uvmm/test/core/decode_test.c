@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Decoder, emulator and page walk. Expected encodings were taken from the assembler (objdump), flags from the manual's definitions.
+// Decoder, emulator and page walk. Expected encodings were taken from the assembler (objdump), flags from the manual's
+// definitions.
 #include "../../src/cpu/emulate.h"
 #include "../../src/cpu/paging.h"
 #include "fakes.h"
@@ -53,9 +54,9 @@ static void test_lengths(void **state)
         {INSN_64, "\x0f\xb6\x40\x01", 4},                     /* movzbl 1(%rax),%eax */
         {INSN_64, "\xf3\x48\xab", 3},                         /* rep stosq */
         {INSN_32, "\xa1\x04\x03\x02\x01", 5},
-        {INSN_32, "\x8b\x44\x24\x08", 4},                     /* mov 8(%esp),%eax */
-        {INSN_32, "\x67\x8b\x47\x08", 4},                     /* mov 8(%bx),%eax */
-        {INSN_16, "\x8b\x47\x08", 3},                         /* mov 8(%bx),%ax */
+        {INSN_32, "\x8b\x44\x24\x08", 4}, /* mov 8(%esp),%eax */
+        {INSN_32, "\x67\x8b\x47\x08", 4}, /* mov 8(%bx),%eax */
+        {INSN_16, "\x8b\x47\x08", 3},     /* mov 8(%bx),%ax */
         {INSN_16, "\xa1\x02\x01", 3},
         {INSN_16, "\x66\xc7\x06\x34\x12\x78\x56\x34\x12", 9}, /* movl $0x12345678,0x1234 */
         {INSN_16, "\x6d", 1},                                 /* insw */
@@ -199,16 +200,16 @@ static void test_alu(void **state)
     mem[0x20] = 0xff;
     assert_int_equal(RUN("\x80\x00\x01"), EMU_DONE); /* addb $1,(%rax): 0xff + 1 */
     assert_int_equal(mem[0x20], 0);
-    assert_int_equal(rflags & 0x8d5, 0x055); /* ZF PF AF CF */
+    assert_int_equal(rflags & 0x8d5, 0x055);         /* ZF PF AF CF */
     assert_int_equal(RUN("\x80\x28\x01"), EMU_DONE); /* subb $1,(%rax): 0 - 1 */
     assert_int_equal(mem[0x20], 0xff);
-    assert_int_equal(rflags & 0x8d5, 0x095); /* SF PF AF CF */
+    assert_int_equal(rflags & 0x8d5, 0x095);         /* SF PF AF CF */
     assert_int_equal(RUN("\x80\x38\x7f"), EMU_DONE); /* cmpb $0x7f,(%rax): -1 - 127 = -128 */
     assert_int_equal(mem[0x20], 0xff);
     assert_int_equal(rflags & 0x8d5, 0x080); /* SF */
     mem[0x20] = 0x7f;
     assert_int_equal(RUN("\xfe\x00"), EMU_DONE); /* incb: overflow */
-    assert_int_equal(rflags & 0x8d5, 0x890); /* OF SF AF */
+    assert_int_equal(rflags & 0x8d5, 0x890);     /* OF SF AF */
     gpr[2] = 0xf0;
     assert_int_equal(RUN("\x84\x10"), EMU_DONE); /* test %dl,(%rax): 0x80 & 0xf0 */
     assert_int_equal(rflags & 0x8d5, 0x080);
@@ -312,9 +313,9 @@ static void test_paging(void **state)
     fake_machine(1 << 20);
     put64(0x1000, 0x2003);
     put64(0x2000, 0x3003);
-    put64(0x2008, 0x40000083);       /* 1 GiB page */
+    put64(0x2008, 0x40000083); /* 1 GiB page */
     put64(0x3000, 0x4003);
-    put64(0x3008, 0x00200083);       /* 2 MiB page */
+    put64(0x3008, 0x00200083);                 /* 2 MiB page */
     put64(0x4000 + 8 * 5, 0x8000000000077003); /* 4 KiB page, NX */
     assert_int_equal(paging_translate(&p, 0x5123, &gpa), 0);
     assert_int_equal(gpa, 0x77123);
@@ -347,10 +348,15 @@ static void test_paging(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lengths), cmocka_unit_test(test_unknown), cmocka_unit_test(test_operands),
-        cmocka_unit_test_setup(test_moves, setup), cmocka_unit_test_setup(test_alu, setup),
-        cmocka_unit_test_setup(test_exchange, setup), cmocka_unit_test_setup(test_strings, setup),
-        cmocka_unit_test_setup(test_fault_keeps_state, setup), cmocka_unit_test(test_paging),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_operands),
+        cmocka_unit_test_setup(test_moves, setup),
+        cmocka_unit_test_setup(test_alu, setup),
+        cmocka_unit_test_setup(test_exchange, setup),
+        cmocka_unit_test_setup(test_strings, setup),
+        cmocka_unit_test_setup(test_fault_keeps_state, setup),
+        cmocka_unit_test(test_paging),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

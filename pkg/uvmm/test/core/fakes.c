@@ -28,11 +28,23 @@ static uint8_t ram[4 << 20];
 static char input[256];
 static size_t input_len;
 
-uint64_t clock_now_ns(void) { return fake_now_ns; }
-uint64_t clock_epoch(void) { return fake_epoch; }
+uint64_t clock_now_ns(void)
+{
+    return fake_now_ns;
+}
+uint64_t clock_epoch(void)
+{
+    return fake_epoch;
+}
 /* A TSC of 1 GHz that starts with the clock. */
-uint64_t tsc_guest_now(void) { return fake_now_ns; }
-uint64_t tsc_guest_to_ns(uint64_t tsc) { return tsc; }
+uint64_t tsc_guest_now(void)
+{
+    return fake_now_ns;
+}
+uint64_t tsc_guest_to_ns(uint64_t tsc)
+{
+    return tsc;
+}
 void vm_end(enum vm_end how, const char *why)
 {
     (void)why;

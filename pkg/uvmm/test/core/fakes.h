@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern uint64_t fake_now_ns;    /* clock_now_ns() */
-extern uint64_t fake_epoch;     /* clock_epoch() */
-extern int fake_ended;          /* enum vm_end + 1 of the last vm_end(), 0: none */
-extern char fake_output[4096];  /* what went to the console */
+extern uint64_t fake_now_ns;   /* clock_now_ns() */
+extern uint64_t fake_epoch;    /* clock_epoch() */
+extern int fake_ended;         /* enum vm_end + 1 of the last vm_end(), 0: none */
+extern char fake_output[4096]; /* what went to the console */
 extern size_t fake_output_len;
 
 /* Lets time pass, timer by timer. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernel images and device trees from strangers. The first byte chooses; an image that passes is loaded, a tree is walked.
+// Kernel images and device trees from strangers. The first byte chooses; an image that passes is loaded, a tree is
+// walked.
 #include "../../src/boot/bzimage.h"
 #include "../../src/boot/linux_boot.h"
 #include "../../src/device_tree.h"
@@ -18,7 +19,8 @@ static void tree(const void *data, size_t size)
     if (device_tree_check(data, size) != NULL) {
         return;
     }
-    fdt_for_each_subnode(node, data, 0) {
+    fdt_for_each_subnode(node, data, 0)
+    {
         int len;
         const char *c = fdt_getprop(data, node, "compatible", &len);
         if (c != NULL && c[len - 1] != '\0') {

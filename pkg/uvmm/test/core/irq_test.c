@@ -21,8 +21,14 @@ static int setup(void **state)
 }
 
 /* MMIO register of the local APIC */
-static void lw(unsigned off, uint32_t v) { bus_mmio_write(LAPIC_BASE + off, 4, v); }
-static uint32_t lr(unsigned off) { return (uint32_t)bus_mmio_read(LAPIC_BASE + off, 4); }
+static void lw(unsigned off, uint32_t v)
+{
+    bus_mmio_write(LAPIC_BASE + off, 4, v);
+}
+static uint32_t lr(unsigned off)
+{
+    return (uint32_t)bus_mmio_read(LAPIC_BASE + off, 4);
+}
 static void rte(unsigned pin, uint64_t v)
 {
     bus_mmio_write(IOAPIC_BASE, 4, 0x10 + 2 * pin);
@@ -35,7 +41,10 @@ static uint32_t rte_low(unsigned pin)
     bus_mmio_write(IOAPIC_BASE, 4, 0x10 + 2 * pin);
     return (uint32_t)bus_mmio_read(IOAPIC_BASE + 0x10, 4);
 }
-static void lapic_on(void) { lw(0xf0, 0x1ff); }
+static void lapic_on(void)
+{
+    lw(0xf0, 0x1ff);
+}
 
 static void test_priorities(void **state)
 {
@@ -67,10 +76,10 @@ static void test_illegal_vectors(void **state)
     assert_int_equal(lr(0x280), 0);
     lw(0x280, 0);
     assert_int_equal(lr(0x280), 0x40); /* received illegal vector */
-    lw(0x300, 0x40003); /* self-IPI, vector 3 */
+    lw(0x300, 0x40003);                /* self-IPI, vector 3 */
     lw(0x280, 0);
     assert_int_equal(lr(0x280) & 0x20, 0x20); /* sent illegal vector */
-    lw(0x370, 0xfe); /* error interrupt */
+    lw(0x370, 0xfe);                          /* error interrupt */
     irq_msi(LAPIC_BASE, 0);
     assert_int_equal(lapic_pending(), 0xfe);
     lw(0x370, 0x05); /* an illegal vector in the error LVT must not recurse */
@@ -115,9 +124,9 @@ static void test_msr_interface(void **state)
     assert_int_equal(lapic_pending(), 0x43);
     assert_true(lapic_msr_write(0x830, (1ull << 32) | 0x4055)); /* processor 1: not there */
     assert_int_equal(lapic_pending(), 0x43);
-    assert_false(lapic_msr_write(0x80e, 0));     /* no DFR */
+    assert_false(lapic_msr_write(0x80e, 0)); /* no DFR */
     assert_false(lapic_msr_write(0x831, 0));
-    assert_false(lapic_msr_write(0x802, 0));     /* read-only */
+    assert_false(lapic_msr_write(0x802, 0)); /* read-only */
     assert_false(lapic_msr_write(0x8ff, 0));
     assert_false(lapic_msr_write(0x808, 1ull << 32));
     assert_false(lapic_msr_write(MSR_APIC_BASE, LAPIC_BASE | 0x900)); /* x2APIC -> xAPIC */
@@ -288,10 +297,15 @@ static void test_pic_level(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_priorities, setup), cmocka_unit_test_setup(test_illegal_vectors, setup),
-        cmocka_unit_test_setup(test_trap_zero_entry, setup), cmocka_unit_test_setup(test_msr_interface, setup),
-        cmocka_unit_test_setup(test_timer, setup), cmocka_unit_test_setup(test_level, setup),
-        cmocka_unit_test_setup(test_edge, setup), cmocka_unit_test_setup(test_pic, setup), cmocka_unit_test_setup(test_pic_level, setup),
+        cmocka_unit_test_setup(test_priorities, setup),
+        cmocka_unit_test_setup(test_illegal_vectors, setup),
+        cmocka_unit_test_setup(test_trap_zero_entry, setup),
+        cmocka_unit_test_setup(test_msr_interface, setup),
+        cmocka_unit_test_setup(test_timer, setup),
+        cmocka_unit_test_setup(test_level, setup),
+        cmocka_unit_test_setup(test_edge, setup),
+        cmocka_unit_test_setup(test_pic, setup),
+        cmocka_unit_test_setup(test_pic_level, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

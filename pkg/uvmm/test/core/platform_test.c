@@ -24,8 +24,14 @@ static int setup(void **state)
     return 0;
 }
 
-static void out(uint16_t port, uint32_t v) { bus_port_write(port, 1, v); }
-static uint32_t in(uint16_t port) { return bus_port_read(port, 1); }
+static void out(uint16_t port, uint32_t v)
+{
+    bus_port_write(port, 1, v);
+}
+static uint32_t in(uint16_t port)
+{
+    return bus_port_read(port, 1);
+}
 
 /* Routes an IO-APIC pin to a vector. */
 static void route(unsigned pin, uint32_t vector)
@@ -248,8 +254,15 @@ static void test_power(void **state)
     assert_in_range(bus_port_read(POWER_PM_TIMER, 4) - a, PM_TIMER_HZ - 1, PM_TIMER_HZ + 1);
 }
 
-static uint64_t echo_read(void *ctx, uint64_t off, unsigned width) { (void)ctx; return off | (uint64_t)width << 8; }
-static void echo_write(void *ctx, uint64_t off, unsigned width, uint64_t v) { *(uint64_t *)ctx = off | (uint64_t)width << 8 | v << 16; }
+static uint64_t echo_read(void *ctx, uint64_t off, unsigned width)
+{
+    (void)ctx;
+    return off | (uint64_t)width << 8;
+}
+static void echo_write(void *ctx, uint64_t off, unsigned width, uint64_t v)
+{
+    *(uint64_t *)ctx = off | (uint64_t)width << 8 | v << 16;
+}
 static const struct bus_ops echo_ops = {echo_read, echo_write};
 
 static void test_bus(void **state)
@@ -261,7 +274,7 @@ static void test_bus(void **state)
     assert_int_equal(bus_port_add(0x1003, 1, &echo_ops, &last, "echo"), SK_EEXIST);
     assert_int_equal(bus_port_add(0xfff, 2, &echo_ops, &last, "echo"), SK_EEXIST);
     assert_int_equal(bus_port_read(0x1002, 2), 0x202);
-    assert_int_equal(bus_port_read(0x1003, 2), 0xff03);  /* crosses the end: bytes; one of them is nobody's */
+    assert_int_equal(bus_port_read(0x1003, 2), 0xff03); /* crosses the end: bytes; one of them is nobody's */
     assert_int_equal(bus_port_read(0x2000, 4), 0xffffffff);
     bus_port_write(0x1001, 2, 0xabcd);
     assert_int_equal(last, 0xabcd0201);
@@ -303,11 +316,16 @@ static void test_log_levels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_pit_periodic, setup), cmocka_unit_test_setup(test_pit_calibration, setup),
-        cmocka_unit_test_setup(test_pit_fast, setup), cmocka_unit_test_setup(test_rtc_time, setup),
-        cmocka_unit_test_setup(test_rtc_interrupts, setup), cmocka_unit_test_setup(test_uart, setup),
-        cmocka_unit_test_setup(test_uart_much_input, setup), cmocka_unit_test_setup(test_power, setup),
-        cmocka_unit_test_setup(test_bus, setup), cmocka_unit_test_setup(test_console_switch, setup),
+        cmocka_unit_test_setup(test_pit_periodic, setup),
+        cmocka_unit_test_setup(test_pit_calibration, setup),
+        cmocka_unit_test_setup(test_pit_fast, setup),
+        cmocka_unit_test_setup(test_rtc_time, setup),
+        cmocka_unit_test_setup(test_rtc_interrupts, setup),
+        cmocka_unit_test_setup(test_uart, setup),
+        cmocka_unit_test_setup(test_uart_much_input, setup),
+        cmocka_unit_test_setup(test_power, setup),
+        cmocka_unit_test_setup(test_bus, setup),
+        cmocka_unit_test_setup(test_console_switch, setup),
         cmocka_unit_test_setup(test_log_levels, setup),
     };
 
