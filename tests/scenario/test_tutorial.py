@@ -96,6 +96,7 @@ def start(somedir, *extra):
 def play_guest(session, mib=10):
     """98-108 of the list; returns the SHA-256 of a file that is left on the disk."""
     session.wait_prompt()
+    assert session.text().endswith("\n~ # ")
     found = session.run("dmesg | grep virtio_blk")
     assert re.search(r"virtio_blk virtio1: 1/0/0 default/read/poll queues", found)
     assert f"virtio_blk virtio1: [vda] {mib * 2048} 512-byte logical blocks" in found
