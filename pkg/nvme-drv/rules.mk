@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 $(call program,nvme-drv,sk rt gpt virtio proto util)
 
-NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkreq.c ctrl.c dptr.c ident.c log.c ns.c queue.c) \
+NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkrange.c blkreq.c ctrl.c dptr.c ident.c log.c ns.c queue.c) \
              lib/gpt/src/gpt.c lib/virtio/src/gmem.c lib/virtio/src/vring.c
 NVME_MODEL := pkg/nvme-drv/test/model.c $(NVME_CORE)
 
 $(call host-test,nvme-regs,pkg/nvme-drv/test/regs_test.c,util)
 $(call host-test,nvme-ctrl,pkg/nvme-drv/test/ctrl_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-blk,pkg/nvme-drv/test/blk_test.c $(NVME_MODEL),gpt virtio util)
+$(call host-test,nvme-range,pkg/nvme-drv/test/range_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-options,pkg/nvme-drv/test/options_test.c pkg/nvme-drv/src/options.c pkg/nvme-drv/src/target.c lib/gpt/src/gpt.c,gpt virtio util)
 $(call fuzz-target,nvme-options,pkg/nvme-drv/test/options_fuzz.c pkg/nvme-drv/src/options.c pkg/nvme-drv/src/target.c lib/gpt/src/gpt.c,gpt virtio util,pkg/nvme-drv/test/corpus/nvme-options)
 $(call fuzz-target,nvme-ident,pkg/nvme-drv/test/ident_fuzz.c pkg/nvme-drv/src/ident.c,gpt virtio util,pkg/nvme-drv/test/corpus/nvme-ident)

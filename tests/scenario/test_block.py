@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The block service without a VM: blktest, a native client, drives nvme-drv and verifies every block."""
+import os
 import re
 
 import pytest
@@ -66,6 +67,22 @@ def test_two_namespaces_two_clients(system, msis):
         assert said(session, "shares")
     if "3" in msis:
         assert said(session, "vector=0x80000002")
+
+
+@pytest.mark.parametrize("size, extra", [(512, ""), (4096, ""), (512, ",mdts=1")], ids=["512", "4k", "mdts"])
+def test_discard_and_zeroes(system, size, extra):
+    """Every block is verified; on the host, a disk with discard=unmap has lost its blocks."""
+    image = system.disk(16)
+    with open(image, "wb") as f:
+        f.write(b"\xee" * (16 << 20))
+    before = os.stat(image).st_blocks
+    system.machine += ["-drive", f"if=none,file={image},format=raw,id=D1,discard=unmap", "-device",
+                       f"nvme,drive=D1,serial={SERIAL},logical_block_size={size},physical_block_size={size}{extra}"]
+    with boot(system, ONE, "--ranges --depth 16 --ops 5000 --max 262144") as session:
+        counts = session.expect(r"blktest: (\d+) discards, (\d+) write zeroes", 60)
+        assert int(counts[1]) > 100 and int(counts[2]) > 100
+        session.expect(VERIFIED, 60)
+    assert os.stat(image).st_blocks < before
 
 
 def test_two_controllers(system):

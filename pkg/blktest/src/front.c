@@ -200,7 +200,8 @@ void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, 
     struct virtio_blk_req *h = (void *)(f->mem + HEADER_OFF + lane * sizeof(*h));
     uint16_t head = (uint16_t)(lane * DESCS_PER_LANE), d = head;
     uint64_t data = FRONT_GPA + DATA_OFF + (uint64_t)lane * f->lane_bytes;
-    uint16_t dir = type == VIRTIO_BLK_T_OUT ? 0 : VIRTQ_DESC_F_WRITE;
+    bool out = type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
+    uint16_t dir = out ? 0 : VIRTQ_DESC_F_WRITE;
 
     *h = (struct virtio_blk_req){.type = type, .sector = sector};
     f->mem[STATUS_OFF + lane] = 0xff;

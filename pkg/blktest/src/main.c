@@ -13,18 +13,19 @@
 
 #define BLOCK 512u
 #define BLOCKS_MAX 65536u /* part of the disk that is used */
+#define GENERATION_ZERO UINT32_MAX
 
 static struct {
     const char *gate;
     uint32_t depth, ops, max_bytes, seed;
-    bool readonly, hostile, patient;
+    bool readonly, hostile, patient, ranges;
     int64_t expect;
 } opt = {.gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1};
 
 static struct front front;
 static uint32_t generation[BLOCKS_MAX]; /* of what each block holds; 0: not known */
 static uint32_t blocks_used, next_generation = 1;
-static uint64_t reads, writes, flushes;
+static uint64_t reads, writes, flushes, zeroed, discarded;
 
 /* Each lane has its own part of the disk, so that requests in flight never overlap. */
 static struct lane {
@@ -53,7 +54,11 @@ static bool block_check(const uint8_t *p, uint32_t block, uint32_t gen)
 {
     uint8_t want[BLOCK];
 
-    block_fill(want, block, gen);
+    if (gen == GENERATION_ZERO) {
+        memset(want, 0, BLOCK);
+    } else {
+        block_fill(want, block, gen);
+    }
     if (gen == 0 || memcmp(p, want, BLOCK) == 0) {
         return true;
     }
@@ -64,6 +69,24 @@ static bool block_check(const uint8_t *p, uint32_t block, uint32_t gen)
     return false;
 }
 
+static bool lane_ranges(const struct lane *lane)
+{
+    return lane->type == VIRTIO_BLK_T_DISCARD || lane->type == VIRTIO_BLK_T_WRITE_ZEROES;
+}
+
+/* The lane's blocks as two ranges where they can be cut. */
+static void lane_submit_range(uint32_t l)
+{
+    struct lane *lane = &lanes[l];
+    struct virtio_blk_range *r = (void *)front_data(&front, l);
+    uint32_t unit = max(front.config.blk_size / BLOCK, 1u), half = lane->blocks / 2 / unit * unit;
+    uint32_t len = 2 * sizeof(*r), flags = lane->type == VIRTIO_BLK_T_WRITE_ZEROES ? random_u32() & 1 : 0;
+
+    r[0] = (struct virtio_blk_range){lane->first, half, flags};
+    r[1] = (struct virtio_blk_range){lane->first + half, lane->blocks - half, flags};
+    front_post(&front, l, lane->type, 0, &len, 1);
+}
+
 static void lane_submit(uint32_t l)
 {
     struct lane *lane = &lanes[l];
@@ -71,14 +94,21 @@ static void lane_submit(uint32_t l)
     uint32_t most = min(opt.max_bytes / BLOCK, part) / unit, pick = random_u32() % 100;
     uint32_t len[FRONT_PIECES] = {0}, pieces = 0;
 
-    lane->type = pick < 2 && !opt.readonly    ? VIRTIO_BLK_T_FLUSH
-                 : pick < 50 && !opt.readonly ? VIRTIO_BLK_T_OUT
-                                              : VIRTIO_BLK_T_IN;
+    lane->type = opt.readonly                ? VIRTIO_BLK_T_IN
+                 : pick < 2                  ? VIRTIO_BLK_T_FLUSH
+                 : pick < 50                 ? VIRTIO_BLK_T_OUT
+                 : pick >= 60 || !opt.ranges ? VIRTIO_BLK_T_IN
+                 : pick < 55                 ? VIRTIO_BLK_T_DISCARD
+                                             : VIRTIO_BLK_T_WRITE_ZEROES;
     lane->blocks = (1 + random_u32() % most) * unit;
     lane->first = l * part + random_u32() % ((part - lane->blocks) / unit + 1) * unit;
     lane->generation = next_generation++;
     for (uint32_t i = 0; lane->type == VIRTIO_BLK_T_OUT && i < lane->blocks; i++) {
         block_fill(front_data(&front, l) + i * BLOCK, lane->first + i, lane->generation);
+    }
+    if (lane_ranges(lane)) {
+        lane_submit_range(l);
+        return;
     }
     for (uint32_t left = lane->blocks; lane->type != VIRTIO_BLK_T_FLUSH && left > 0; pieces++) {
         uint32_t n = pieces == FRONT_PIECES - 1 ? left : 1 + random_u32() % left;
@@ -102,6 +132,8 @@ static bool lane_finish(uint32_t l, uint8_t status, uint32_t written)
     for (uint32_t i = 0; i < lane->blocks; i++) {
         if (lane->type == VIRTIO_BLK_T_OUT) {
             generation[lane->first + i] = lane->generation;
+        } else if (lane_ranges(lane)) {
+            generation[lane->first + i] = lane->type == VIRTIO_BLK_T_DISCARD ? 0 : GENERATION_ZERO;
         } else if (lane->type == VIRTIO_BLK_T_IN &&
                    !block_check(front_data(&front, l) + i * BLOCK, lane->first + i, generation[lane->first + i])) {
             return false;
@@ -110,6 +142,8 @@ static bool lane_finish(uint32_t l, uint8_t status, uint32_t written)
     reads += lane->type == VIRTIO_BLK_T_IN;
     writes += lane->type == VIRTIO_BLK_T_OUT;
     flushes += lane->type == VIRTIO_BLK_T_FLUSH;
+    discarded += lane->type == VIRTIO_BLK_T_DISCARD;
+    zeroed += lane->type == VIRTIO_BLK_T_WRITE_ZEROES;
     return true;
 }
 
@@ -140,6 +174,14 @@ static bool run_random(void)
     return true;
 }
 
+/* A discard or write zeroes of one range; its status. */
+static int run_one(uint32_t type, uint64_t sector, uint32_t len);
+static int run_range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+    *(struct virtio_blk_range *)(void *)front_data(&front, 0) = (struct virtio_blk_range){sector, sectors, flags};
+    return run_one(type, 0, sizeof(struct virtio_blk_range));
+}
+
 /* One request alone; its status. */
 static int run_one(uint32_t type, uint64_t sector, uint32_t len)
 {
@@ -159,6 +201,23 @@ static bool expect(const char *what, int got, int want)
     return got == want;
 }
 
+static bool run_range_refusals(void)
+{
+    uint64_t end = front.config.capacity;
+    uint32_t unit = max(front.config.blk_size / BLOCK, 1u);
+
+    return expect("discard behind the end", run_range(VIRTIO_BLK_T_DISCARD, end, unit, 0), VIRTIO_BLK_S_IOERR) &&
+           expect("discard across the end", run_range(VIRTIO_BLK_T_DISCARD, end - unit, 2 * unit, 0),
+                  VIRTIO_BLK_S_IOERR) &&
+           expect("discard with a flag", run_range(VIRTIO_BLK_T_DISCARD, 0, unit, 1), VIRTIO_BLK_S_UNSUPP) &&
+           expect("write zeroes across the end", run_range(VIRTIO_BLK_T_WRITE_ZEROES, end - unit, 2 * unit, 0),
+                  VIRTIO_BLK_S_IOERR) &&
+           expect("write zeroes with unknown flags", run_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, unit, 6),
+                  VIRTIO_BLK_S_UNSUPP) &&
+           (unit == 1 ||
+            expect("discard of half a block", run_range(VIRTIO_BLK_T_DISCARD, unit / 2, unit, 0), VIRTIO_BLK_S_IOERR));
+}
+
 static bool run_refusals(void)
 {
     uint64_t end = front.config.capacity;
@@ -175,8 +234,12 @@ static bool run_refusals(void)
            expect("write far behind the end", run_one(VIRTIO_BLK_T_OUT, UINT64_MAX, 512), VIRTIO_BLK_S_IOERR) &&
            expect("half a block", run_one(VIRTIO_BLK_T_IN, 0, 256), VIRTIO_BLK_S_IOERR) &&
            expect("flush", run_one(VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK) &&
+           (!opt.ranges || run_range_refusals()) &&
            (!opt.readonly ||
-            expect("write to a read-only disk", run_one(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR));
+            (expect("discard on a read-only disk", run_range(VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_IOERR) &&
+             expect("write zeroes on a read-only disk", run_range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0),
+                    VIRTIO_BLK_S_IOERR) &&
+             expect("write to a read-only disk", run_one(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR)));
 }
 
 /* Breaks the ring in several ways; each time the server must ask for a reset, and work after it. */
@@ -224,7 +287,7 @@ static bool options(int argc, char **argv)
     static const struct option longs[] = {
         {"gate", 1, NULL, 'g'},   {"depth", 1, NULL, 'd'},    {"ops", 1, NULL, 'n'},     {"max", 1, NULL, 'm'},
         {"seed", 1, NULL, 's'},   {"readonly", 0, NULL, 'r'}, {"hostile", 0, NULL, 'h'}, {"patient", 0, NULL, 'p'},
-        {"expect", 1, NULL, 'e'}, {NULL, 0, NULL, 0},
+        {"expect", 1, NULL, 'e'}, {"ranges", 0, NULL, 'z'},   {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -253,6 +316,9 @@ static bool options(int argc, char **argv)
             break;
         case 'h':
             opt.hostile = true;
+            break;
+        case 'z':
+            opt.ranges = true;
             break;
         case 'p':
             opt.patient = true;
@@ -289,7 +355,7 @@ int main(int argc, char **argv)
 {
     if (!options(argc, argv)) {
         printf("blktest: bad option; known are --gate NAME --depth 1..32 --ops N --max BYTES --seed N --readonly "
-               "--hostile --patient "
+               "--hostile --patient --ranges "
                "--expect STATUS\n");
         return 2;
     }
@@ -300,6 +366,10 @@ int main(int argc, char **argv)
     uint64_t start = sys_now_ns();
     bool ok = run();
 
+    if (opt.ranges) {
+        printf("blktest: %llu discards, %llu write zeroes\n", (unsigned long long)discarded,
+               (unsigned long long)zeroed);
+    }
     printf("blktest: %s: %llu reads, %llu writes, %llu flushes in %llu ms; %llu kicks, %llu interrupts\n",
            ok ? "all verified" : "FAILED", (unsigned long long)reads, (unsigned long long)writes,
            (unsigned long long)flushes, (unsigned long long)((sys_now_ns() - start) / 1000000),

@@ -23,6 +23,10 @@
 #define BLK_QUEUES 1u
 #define BLK_QUEUE_SIZE 256u
 #define BLK_SEG_MAX 126u
+#define BLK_SIZE_MAX (1u << 20)        /* bytes of a data segment */
+#define BLK_RANGES_MAX 64u             /* ranges of a discard or write zeroes request, */
+#define BLK_DISCARD_SECTORS (1u << 22) /* and sectors of each: what one request may keep the drive busy with */
+#define BLK_ZEROES_SECTORS (1u << 16)
 
 struct blk_target {
     struct nvme_ns *ns;
@@ -57,6 +61,12 @@ struct blk_queue {
     struct blk_req *stalled;
     struct dma_cursor cursor;
     uint64_t lba;
+    struct blk_range {
+        uint64_t lba;
+        uint32_t blocks;
+        bool unmap;
+    } range[BLK_RANGES_MAX];
+    uint32_t range_count, range_index; /* blkrange.c */
     uint16_t free_req;
     struct dma_seg dma[BLK_SEG_MAX + 2 + GMEM_MAX_REGIONS];
     struct vring_seg seg[BLK_SEG_MAX + 2];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Requests of a virtio block device: from chains to NVMe commands and back. See blkdev.h.
 #include "blkdev.h"
+#include "blkrange.h"
 #include "log.h"
 #include <abi/types.h>
 #include <string.h>
@@ -162,6 +163,8 @@ static bool req_submit(struct blk_queue *q, struct blk_req *r, uint64_t now)
         err = SK_EAGAIN;
     } else if (r->type == VIRTIO_BLK_T_FLUSH) {
         err = submit_flush(q, r, now) ? SK_OK : SK_EAGAIN;
+    } else if (r->type == VIRTIO_BLK_T_DISCARD || r->type == VIRTIO_BLK_T_WRITE_ZEROES) {
+        err = blkrange_submit(q, r, now, cmd_done);
     } else {
         while (q->cursor.index < q->cursor.count && err == SK_OK) {
             err = submit_rw(q, r, now);
@@ -322,6 +325,12 @@ static bool req_prepare(struct blk_queue *q, struct blk_req *r, struct blk_chain
         break;
     case VIRTIO_BLK_T_FLUSH:
         break;
+    case VIRTIO_BLK_T_DISCARD:
+    case VIRTIO_BLK_T_WRITE_ZEROES:
+        if (c->readable == c->count) {
+            r->result = blkrange_prepare(q, r, c->seg, c->count);
+        }
+        return r->result == VIRTIO_BLK_S_OK;
     case VIRTIO_BLK_T_GET_ID:
         if (answer_id(q, r, c)) {
             r->result = VIRTIO_BLK_S_OK;

@@ -24,6 +24,8 @@ const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *o
     text_copy(out->model, id->mn, sizeof(id->mn), false);
     text_copy(out->firmware, id->fr, sizeof(id->fr), false);
     out->vwc = (id->vwc & NVME_VWC_PRESENT) != 0;
+    out->dsm = (id->oncs & NVME_ONCS_DSM) != 0;
+    out->write_zeroes = (id->oncs & NVME_ONCS_WRITE_ZEROES) != 0;
     out->max_transfer = id->mdts == 0 || id->mdts >= 8 ? IDENT_MAX_TRANSFER : 4096u << id->mdts;
     uint64_t sgls = field_get(NVME_SGLS_SUPPORT, id->sgls);
 
@@ -56,10 +58,16 @@ const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out)
     if (field_get(NVME_DPS_TYPE, id->dps) != 0) {
         return "it is formatted with protection information; format it without";
     }
+    bool perf = (id->nsfeat & NVME_NSFEAT_OPTPERF) != 0;
+
     *out = (struct ident_ns){
         .blocks = id->nsze,
         .block_size = 1u << lbads,
         .readonly = (id->nsattr & NVME_NSATTR_WP) != 0,
+        .zeroes_deallocate = (id->dlfeat & NVME_DLFEAT_DEAC) != 0,
+        .write_granularity = perf ? id->npwg + 1u : 1,
+        .write_optimal = perf ? id->nows + 1u : 1,
+        .discard_granularity = perf ? id->npdg + 1u : 1,
     };
     return NULL;
 }
@@ -138,6 +146,10 @@ const char *nvme_opcode_text(uint8_t opcode)
         return "write";
     case NVME_IO_READ:
         return "read";
+    case NVME_IO_WRITE_ZEROES:
+        return "write zeroes";
+    case NVME_IO_DATASET_MGMT:
+        return "deallocate";
     default:
         return "command";
     }

@@ -17,12 +17,16 @@ struct ident_ctrl {
     uint32_t max_transfer; /* bytes */
     enum dptr_kind dptr;
     bool vwc;
+    bool dsm, write_zeroes; /* has these commands */
 };
 
 struct ident_ns {
     uint64_t blocks;
     uint32_t block_size;
     bool readonly;
+    bool zeroes_deallocate; /* Write Zeroes can deallocate */
+    /* in blocks, 1: nothing special */
+    uint32_t write_granularity, write_optimal, discard_granularity;
 };
 
 /* NULL, or why the controller cannot be used. */

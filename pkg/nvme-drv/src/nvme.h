@@ -130,6 +130,8 @@ enum nvme_io_opcode { /* [NVMe-1.4 6, figure 346] */
     NVME_IO_FLUSH = 0x00,
     NVME_IO_WRITE = 0x01,
     NVME_IO_READ = 0x02,
+    NVME_IO_WRITE_ZEROES = 0x08,
+    NVME_IO_DATASET_MGMT = 0x09,
 };
 
 /* Create I/O Completion Queue [5.3], Submission Queue [5.4] */
@@ -150,6 +152,20 @@ enum nvme_io_opcode { /* [NVMe-1.4 6, figure 346] */
 /* Read [6.9], Write [6.15]: cdw10 and cdw11 are the LBA, cdw12: */
 #define NVME_RW_NLB FIELD(15, 0) /* 0-based */
 #define NVME_RW_FUA BIT(30)
+/* Write Zeroes [6.16]: as Write, and cdw12: */
+#define NVME_WZ_DEAC BIT(25) /* may deallocate */
+/* Dataset Management [6.7]: cdw10 and cdw11 */
+#define NVME_DSM_NR FIELD(7, 0) /* ranges, 0-based */
+#define NVME_DSM_AD BIT(2)      /* deallocate */
+struct nvme_dsm_range {
+    uint32_t cattr;
+    uint32_t blocks;
+    uint64_t lba;
+};
+#define NVME_DSM_RANGES 256u
+_Static_assert(sizeof(struct nvme_dsm_range) == 16, "nvme_dsm_range layout");
+_Static_assert(offsetof(struct nvme_dsm_range, blocks) == 4, "nvme_dsm_range layout");
+_Static_assert(offsetof(struct nvme_dsm_range, lba) == 8, "nvme_dsm_range layout");
 
 /* --- Identify Controller [NVMe-1.4 5.15.2.2, figure 247] --- */
 struct nvme_id_ctrl {
@@ -183,6 +199,8 @@ struct nvme_id_ctrl {
 };
 #define NVME_SQES_MIN FIELD(3, 0) /* CQES alike */
 #define NVME_SQES_MAX FIELD(7, 4)
+#define NVME_ONCS_DSM BIT(2)
+#define NVME_ONCS_WRITE_ZEROES BIT(3)
 #define NVME_VWC_PRESENT BIT(0)
 #define NVME_SGLS_SUPPORT FIELD(1, 0) /* 0 no, 1 yes, 2 yes with dword alignment */
 _Static_assert(sizeof(struct nvme_id_ctrl) == 4096, "nvme_id_ctrl layout");
@@ -221,12 +239,20 @@ struct nvme_id_ns {
     uint8_t dps;
     uint8_t _rsvd0[33 - 30];
     uint8_t dlfeat;
-    uint8_t _rsvd1[99 - 34];
+    uint8_t _rsvd1[64 - 34];
+    uint16_t npwg; /* all 0-based, in blocks */
+    uint16_t npwa;
+    uint16_t npdg;
+    uint16_t npda;
+    uint16_t nows;
+    uint8_t _rsvd4[99 - 74];
     uint8_t nsattr;
     uint8_t _rsvd2[128 - 100];
     uint32_t lbaf[16];
     uint8_t _rsvd3[4096 - 192];
 };
+#define NVME_NSFEAT_OPTPERF BIT(4) /* NPWG to NOWS are valid */
+#define NVME_DLFEAT_DEAC    BIT(3) /* Write Zeroes can deallocate */
 #define NVME_FLBAS_FORMAT   FIELD(3, 0)
 #define NVME_FLBAS_EXTENDED BIT(4) /* metadata is transferred at the end of each block */
 #define NVME_DPS_TYPE       FIELD(2, 0) /* 0: no protection information */
@@ -243,6 +269,11 @@ _Static_assert(offsetof(struct nvme_id_ns, mc) == 27, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, dpc) == 28, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, dps) == 29, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, dlfeat) == 33, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, npwg) == 64, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, npwa) == 66, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, npdg) == 68, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, npda) == 70, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, nows) == 72, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, nsattr) == 99, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, lbaf) == 128, "nvme_id_ns layout");
 

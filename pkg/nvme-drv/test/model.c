@@ -138,6 +138,11 @@ static void identify_ns(struct model *m, uint32_t nsid, struct nvme_id_ns *id)
     id->lbaf[1] = (uint32_t)__builtin_ctz(ns->block_size) << 16 | ns->metadata;
     id->dps = ns->dps;
     id->nsattr = ns->write_protected;
+    id->dlfeat = ns->dlfeat;
+    id->nsfeat = ns->nsfeat;
+    id->npwg = ns->npwg;
+    id->npdg = ns->npdg;
+    id->nows = ns->nows;
 }
 
 static uint16_t run_identify(struct model *m, const struct nvme_sqe *e)
@@ -219,6 +224,26 @@ static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *d
     }
 }
 
+static uint16_t run_deallocate(struct model *m, const struct nvme_sqe *e, struct model_ns *ns)
+{
+    uint32_t range[256][4], n = (e->cdw10 & 0xff) + 1;
+    uint16_t status = transfer(m, e, (uint8_t *)range, n * 16, false);
+
+    if (status || e->cdw11 != 4) {
+        return status ? status : 2;
+    }
+    m->deallocates++;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t lba = range[i][2] | (uint64_t)range[i][3] << 32;
+
+        if (!range_ok(lba, range[i][1], ns->blocks)) {
+            return 0x80;
+        }
+        memset(ns->data + lba * ns->block_size, 0, (size_t)range[i][1] * ns->block_size);
+    }
+    return 0;
+}
+
 static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
 {
     if (e->nsid == 0 || e->nsid > MODEL_NS || !m->ns[e->nsid - 1].data) {
@@ -232,7 +257,10 @@ static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
         m->flushes++;
         return 0;
     }
-    if (e->opcode > 2) {
+    if (e->opcode == 9) {
+        return run_deallocate(m, e, ns);
+    }
+    if (e->opcode > 2 && e->opcode != 8) {
         return 1;
     }
     if (!range_ok(lba, blocks, ns->blocks)) {
@@ -240,6 +268,14 @@ static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
     }
     if (m->fail_status && m->fail_lba >= lba && m->fail_lba < lba + blocks) {
         return m->fail_status;
+    }
+    if (e->opcode == 8) {
+        m->zeroes++;
+        m->deac += e->cdw12 >> 25 & 1;
+        m->fua_writes += e->cdw12 >> 30 & 1;
+        m->max_bytes = max(m->max_bytes, blocks * ns->block_size);
+        memset(ns->data + lba * ns->block_size, 0, (size_t)blocks * ns->block_size);
+        return 0;
     }
     m->reads += e->opcode == 2;
     m->writes += e->opcode == 1;
@@ -546,6 +582,7 @@ struct model *model_new(uint64_t blocks)
     m->id.cqes = 0x44;
     m->id.nn = MODEL_NS;
     m->id.vwc = 7;
+    m->id.oncs = 0x0c;
     m->id.sgls = 1;
     model_add_ns(m, 1, blocks, 512);
     return m;

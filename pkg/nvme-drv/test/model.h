@@ -21,6 +21,8 @@ struct model_ns {
     uint16_t metadata;
     uint8_t dps;
     bool write_protected;
+    uint8_t dlfeat, nsfeat;
+    uint16_t npwg, npdg, nows;
 };
 
 struct model_sq {
@@ -57,7 +59,8 @@ struct model {
     uint8_t fail_admin_opcode; /* with fail_admin set */
     bool fail_admin;
     /* what happened */
-    unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, isolated, enables, lists, max_bytes;
+    unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, zeroes, deac, deallocates, isolated,
+        enables, lists, max_bytes;
     unsigned dma_live;
     struct {
         uint16_t sqid;

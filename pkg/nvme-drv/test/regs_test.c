@@ -77,9 +77,14 @@ static void test_commands(void **state)
     reg(NVME_ADMIN_DELETE_CQ, 4), reg(NVME_ADMIN_CREATE_CQ, 5), reg(NVME_ADMIN_IDENTIFY, 6), reg(NVME_ADMIN_ABORT, 8);
     reg(NVME_ADMIN_SET_FEATURES, 9), reg(NVME_ADMIN_GET_FEATURES, 10);
     reg(NVME_IO_FLUSH, 0), reg(NVME_IO_WRITE, 1), reg(NVME_IO_READ, 2);
+    reg(NVME_IO_WRITE_ZEROES, 8), reg(NVME_IO_DATASET_MGMT, 9);
     fld(NVME_CREATE_QID, 15, 0), fld(NVME_CREATE_QSIZE, 31, 16), fld(NVME_CREATE_PC, 0, 0), fld(NVME_CREATE_IEN, 1, 1);
     fld(NVME_CREATE_IV, 31, 16), fld(NVME_CREATE_CQID, 31, 16), fld(NVME_RW_NLB, 15, 0), fld(NVME_RW_FUA, 30, 30);
     reg(NVME_CNS_NAMESPACE, 0), reg(NVME_CNS_CONTROLLER, 1), reg(NVME_CNS_ACTIVE_LIST, 2), reg(NVME_FEAT_NUM_QUEUES, 7);
+    /* figures 361 to 366 (ranges), 394 */
+    fld(NVME_WZ_DEAC, 25, 25), fld(NVME_DSM_NR, 7, 0), fld(NVME_DSM_AD, 2, 2), reg(NVME_DSM_RANGES, 256);
+    reg(offsetof(struct nvme_dsm_range, cattr), 0), reg(offsetof(struct nvme_dsm_range, blocks), 4);
+    reg(offsetof(struct nvme_dsm_range, lba), 8), reg(sizeof(struct nvme_dsm_range), 16);
     fld(NVME_NUM_QUEUES_NSQ, 15, 0), fld(NVME_NUM_QUEUES_NCQ, 31, 16);
 }
 
@@ -101,12 +106,17 @@ static void test_identify(void **state)
     reg(sizeof(((struct nvme_id_ctrl *)0)->sn), 23 - 4 + 1), reg(sizeof(((struct nvme_id_ctrl *)0)->mn), 63 - 24 + 1);
     reg(sizeof(((struct nvme_id_ctrl *)0)->fr), 71 - 64 + 1);
     fld(NVME_SQES_MIN, 3, 0), fld(NVME_SQES_MAX, 7, 4), fld(NVME_VWC_PRESENT, 0, 0), fld(NVME_SGLS_SUPPORT, 1, 0);
+    fld(NVME_ONCS_DSM, 2, 2), fld(NVME_ONCS_WRITE_ZEROES, 3, 3);
     /* figure 245 */
     reg(offsetof(struct nvme_id_ns, nsze), 0), reg(offsetof(struct nvme_id_ns, ncap), 8);
     reg(offsetof(struct nvme_id_ns, nuse), 16), reg(offsetof(struct nvme_id_ns, nsfeat), 24);
     reg(offsetof(struct nvme_id_ns, nlbaf), 25), reg(offsetof(struct nvme_id_ns, flbas), 26);
     reg(offsetof(struct nvme_id_ns, mc), 27), reg(offsetof(struct nvme_id_ns, dpc), 28);
     reg(offsetof(struct nvme_id_ns, dps), 29), reg(offsetof(struct nvme_id_ns, dlfeat), 33);
+    reg(offsetof(struct nvme_id_ns, npwg), 64), reg(offsetof(struct nvme_id_ns, npwa), 66);
+    reg(offsetof(struct nvme_id_ns, npdg), 68), reg(offsetof(struct nvme_id_ns, npda), 70);
+    reg(offsetof(struct nvme_id_ns, nows), 72);
+    fld(NVME_NSFEAT_OPTPERF, 4, 4), fld(NVME_DLFEAT_DEAC, 3, 3);
     reg(offsetof(struct nvme_id_ns, nsattr), 99), reg(offsetof(struct nvme_id_ns, lbaf), 128);
     reg(offsetof(struct nvme_id_ns, lbaf[15]), 188);
     fld(NVME_FLBAS_FORMAT, 3, 0), fld(NVME_FLBAS_EXTENDED, 4, 4), fld(NVME_DPS_TYPE, 2, 0), fld(NVME_NSATTR_WP, 0, 0);

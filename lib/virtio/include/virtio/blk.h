@@ -73,6 +73,17 @@ struct virtio_blk_req {
 _Static_assert(sizeof(struct virtio_blk_req) == 16, "virtio_blk_req layout");
 _Static_assert(offsetof(struct virtio_blk_req, sector) == 8, "virtio_blk_req layout");
 
+/* Data of DISCARD, WRITE_ZEROES and SECURE_ERASE: one or more of these (device-readable) [virtio-1.2 5.2.6]. */
+struct virtio_blk_range {
+    uint64_t sector;
+    uint32_t num_sectors;
+    uint32_t flags;
+};
+#define VIRTIO_BLK_RANGE_F_UNMAP 1u /* WRITE_ZEROES only: may deallocate */
+_Static_assert(sizeof(struct virtio_blk_range) == 16, "virtio_blk_range layout");
+_Static_assert(offsetof(struct virtio_blk_range, num_sectors) == 8, "virtio_blk_range layout");
+_Static_assert(offsetof(struct virtio_blk_range, flags) == 12, "virtio_blk_range layout");
+
 enum virtio_blk_type {
     VIRTIO_BLK_T_IN = 0,
     VIRTIO_BLK_T_OUT = 1,
