@@ -65,7 +65,7 @@ uint64_t tsc_guest_to_ns(uint64_t guest_tsc)
         return 0;
     }
     unsigned __int128 ns = ((unsigned __int128)(uint64_t)tsc * k->tsc_mult) >> k->tsc_shift;
-    return ns >= VTIMER_NEVER ? VTIMER_NEVER - 1 : (uint64_t)ns;
+    return ns + 1 >= VTIMER_NEVER ? VTIMER_NEVER - 1 : (uint64_t)ns + 1; /* rounded up: never early */
 }
 
 static void timer_event(void *ctx)
