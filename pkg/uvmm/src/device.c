@@ -11,6 +11,7 @@
 
 #include <libfdt.h>
 #include <sk/env.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* There is no network device yet: a node whose capability is there is an error, not silently nothing. */
@@ -29,6 +30,7 @@ static const struct device_type *const types[] = {
     &pci_host_type, &virtio_console_type, &virtio_blk_type, &net_type, &uart_type, &rtc_type,
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
+static bool made[TYPE_COUNT]; /* at least one device of the type exists */
 
 cap_t device_node_cap(const void *fdt, int node, const char *prop)
 {
@@ -49,14 +51,15 @@ static bool node_enabled(const void *fdt, int node)
     return status == NULL || strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0;
 }
 
-static const struct device_type *type_find(const void *fdt, int node)
+/* Index of the model for a node, TYPE_COUNT if there is none. */
+static unsigned type_find(const void *fdt, int node)
 {
-    for (unsigned i = 0; i < TYPE_COUNT; i++) {
-        if (fdt_node_check_compatible(fdt, node, types[i]->compatible) == 0) {
-            return types[i];
-        }
+    unsigned i = 0;
+
+    while (i < TYPE_COUNT && fdt_node_check_compatible(fdt, node, types[i]->compatible) != 0) {
+        i++;
     }
-    return NULL;
+    return i;
 }
 
 static void present_note(const struct device_type *t)
@@ -71,7 +74,8 @@ static void present_note(const struct device_type *t)
 static int node_probe(const void *fdt, int node)
 {
     const char *name = fdt_get_name(fdt, node, NULL);
-    const struct device_type *t = type_find(fdt, node);
+    unsigned index = type_find(fdt, node);
+    const struct device_type *t = index < TYPE_COUNT ? types[index] : NULL;
     int err;
 
     if (!node_enabled(fdt, node)) {
@@ -93,6 +97,7 @@ static int node_probe(const void *fdt, int node)
         return err;
     }
     log_info(LOG_DEV, "device %s (%s)", name, t->compatible);
+    made[index] = true;
     present_note(t);
     return 0;
 }
@@ -109,4 +114,13 @@ int devices_probe(const void *fdt)
         }
     }
     return 0;
+}
+
+void devices_reset(void)
+{
+    for (unsigned i = 0; i < TYPE_COUNT; i++) {
+        if (made[i] && types[i]->reset != NULL) {
+            types[i]->reset();
+        }
+    }
 }

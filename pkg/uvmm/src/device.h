@@ -11,7 +11,7 @@ struct device_type {
     /* Creates the device for a node. 0; SK_ENODEV: stays disabled without a message (its capability is not there);
      * other errors (after one line that names the node) end the VM's start. fdt stays valid. */
     int (*probe)(const void *fdt, int node, const char *name);
-    /* The VM is reset (reboot): back to the power-on state. May be NULL. */
+    /* The VM has ended: back to the power-on state; servers are told. May be NULL. */
     void (*reset)(void);
 };
 

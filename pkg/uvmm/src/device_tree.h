@@ -8,3 +8,5 @@
 const char *device_tree_check(const void *fdt, size_t size);
 /* Makes the devices of the checked tree in its order. 0, or an error after one line. */
 int devices_probe(const void *fdt);
+/* The VM has ended: every device goes back to its power-on state, so that servers let go of the guest's memory. */
+void devices_reset(void);

@@ -138,5 +138,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     tsc_start();
-    return vcpu_loop();
+    int code = vcpu_loop();
+    devices_reset();
+    return code;
 }
