@@ -75,9 +75,9 @@ static void log_failure(struct blkdev *d, const struct nvme_cmd *cmd, uint32_t s
 
     d->errors++;
     if (d->errors <= ERRORS_LOGGED) {
-        log_error("NVMe[%s]: n%u: %s at LBA %llu failed: %s (SCT %u, SC %#x)%s", ns->ctrl->id.serial, ns->nsid,
+        log_error("NVMe[%s]: n%u: %s at LBA %llu failed: %s (SCT %u, SC %#x)%s%s", ns->ctrl->id.serial, ns->nsid,
                   nvme_opcode_text(cmd->opcode), (unsigned long long)cmd->lba, nvme_status_text(status),
-                  NVME_STATUS_SCT(status), NVME_STATUS_SC(status),
+                  NVME_STATUS_SCT(status), NVME_STATUS_SC(status), cmd->tries ? ", also when repeated" : "",
                   d->errors == ERRORS_LOGGED ? "; further errors of this client are not shown" : "");
     }
 }
@@ -400,7 +400,7 @@ static void queue_run(struct blk_queue *q)
     }
     nvme_queue_ring(ns->queue);
     if (ns->queue->in_flight > 0) {
-        nvme_ctrl_arm(ctrl, now + ns->queue->timeout_ns);
+        nvme_ctrl_watch(ctrl, now);
     }
 }
 

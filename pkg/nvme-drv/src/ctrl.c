@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Controller bring-up, admin commands, recovery: see ctrl.h.
-#include "ctrl.h"
+#include "ctrl_priv.h"
 
 #include "log.h"
 #include <abi/types.h>
@@ -9,18 +9,13 @@
 
 #define POLL_NS 1000000ull /* CSTS has no interrupt */
 
-static uint64_t now(struct nvme_ctrl *c)
-{
-    return c->hw->ops->now_ns(c->hw);
-}
-
 /* --- registers --- */
 
 /* Waits for CSTS.RDY as long as CAP.TO allows [NVMe-1.4 3.1.1]. */
 static int64_t wait_ready(struct nvme_ctrl *c, bool ready, const char *doing)
 {
     uint64_t limit_ms = max(field_get(NVME_CAP_TO, c->cap), 1ull) * 500;
-    uint64_t deadline = now(c) + limit_ms * 1000000;
+    uint64_t deadline = ctrl_now(c) + limit_ms * 1000000;
 
     for (;;) {
         uint32_t csts = hw_r32(c->hw, NVME_CSTS);
@@ -38,7 +33,7 @@ static int64_t wait_ready(struct nvme_ctrl *c, bool ready, const char *doing)
         if (((csts & NVME_CSTS_RDY) != 0) == ready) {
             return SK_OK;
         }
-        uint64_t t = now(c);
+        uint64_t t = ctrl_now(c);
 
         if (t >= deadline) {
             log_error(
@@ -50,7 +45,7 @@ static int64_t wait_ready(struct nvme_ctrl *c, bool ready, const char *doing)
     }
 }
 
-static int64_t ctrl_disable(struct nvme_ctrl *c)
+int64_t ctrl_disable(struct nvme_ctrl *c)
 {
     uint32_t cc = hw_r32(c->hw, NVME_CC);
 
@@ -63,7 +58,7 @@ static int64_t ctrl_disable(struct nvme_ctrl *c)
     return wait_ready(c, false, "Stopping the controller");
 }
 
-static int64_t ctrl_enable(struct nvme_ctrl *c)
+int64_t ctrl_enable(struct nvme_ctrl *c)
 {
     hw_w32(c->hw, NVME_AQA,
            (uint32_t)(field_prep(NVME_AQA_ASQS, NVME_ADMIN_ENTRIES - 1) |
@@ -97,8 +92,7 @@ static void admin_abandoned(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
     (void)cmd, (void)status, (void)dw0;
 }
 
-/* Runs one admin command. The entry's identifier is filled in here. SK_EIO: failed; SK_ETIMEDOUT. Both are logged. */
-static int64_t admin_run(struct nvme_ctrl *c, const struct nvme_sqe *command, const char *what, uint32_t *dw0)
+int64_t ctrl_admin(struct nvme_ctrl *c, const struct nvme_sqe *command, const char *what, uint32_t *dw0)
 {
     struct admin_wait w = {.ctrl = c};
     struct nvme_sqe *sqe;
@@ -108,26 +102,28 @@ static int64_t admin_run(struct nvme_ctrl *c, const struct nvme_sqe *command, co
         return SK_EBUSY; /* only after many time-outs: the reset frees the slots */
     }
     uint16_t cid = sqe->cid;
-    uint64_t deadline = now(c) + NVME_ADMIN_TIMEOUT_NS;
+    uint64_t deadline = ctrl_now(c) + NVME_ADMIN_TIMEOUT_NS;
 
     *sqe = *command;
     sqe->cid = cid;
     cmd->done = admin_done;
     cmd->ctx = &w;
-    nvme_queue_put(&c->admin, cmd, now(c));
+    nvme_queue_put(&c->admin, cmd, ctrl_now(c));
     nvme_queue_ring(&c->admin);
     while (!w.done) {
         nvme_queue_process(&c->admin);
         if (w.done) {
             break;
         }
-        if (now(c) >= deadline) {
+        uint64_t t = ctrl_now(c);
+
+        if (t >= deadline || ctrl_lost(hw_r32(c->hw, NVME_CSTS))) {
             cmd->done = admin_abandoned;
-            log_error("NVMe[%s]: %s: no answer within %u s", c->hw->name, what,
-                      (unsigned)(NVME_ADMIN_TIMEOUT_NS / 1000000000));
+            log_error("NVMe[%s]: %s: no answer within %u s (CSTS %#x)", c->hw->name, what,
+                      (unsigned)(NVME_ADMIN_TIMEOUT_NS / 1000000000), hw_r32(c->hw, NVME_CSTS));
             return SK_ETIMEDOUT;
         }
-        c->hw->ops->wait(c->hw, deadline);
+        c->hw->ops->wait(c->hw, min(deadline, t + NVME_HEALTH_NS));
     }
     if (dw0) {
         *dw0 = w.dw0;
@@ -149,12 +145,12 @@ static int64_t admin_identify(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid, c
         .cdw10 = cns,
     };
 
-    return admin_run(c, &sqe, what, NULL);
+    return ctrl_admin(c, &sqe, what, NULL);
 }
 
 /* --- queues --- */
 
-static int64_t queue_announce(struct nvme_ctrl *c, struct nvme_queue *q)
+int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q)
 {
     uint32_t id = (uint32_t)(field_prep(NVME_CREATE_QID, q->qid) | field_prep(NVME_CREATE_QSIZE, q->entries - 1u));
     struct nvme_sqe cq = {
@@ -169,9 +165,9 @@ static int64_t queue_announce(struct nvme_ctrl *c, struct nvme_queue *q)
         .cdw10 = id,
         .cdw11 = (uint32_t)(NVME_CREATE_PC | field_prep(NVME_CREATE_CQID, q->qid)),
     };
-    int64_t err = admin_run(c, &cq, "Creating a completion queue", NULL);
+    int64_t err = ctrl_admin(c, &cq, "Creating a completion queue", NULL);
 
-    return err ? err : admin_run(c, &sq, "Creating a submission queue", NULL);
+    return err ? err : ctrl_admin(c, &sq, "Creating a submission queue", NULL);
 }
 
 /* A queue pair for one more namespace; when the controller grants no more, one that exists is shared. */
@@ -191,16 +187,17 @@ static struct nvme_queue *queue_for_namespace(struct nvme_ctrl *c, uint32_t nsid
     }
     if (!q || !io ||
         nvme_queue_init(q, c->hw, (uint16_t)(c->io_count + 1), (uint16_t)min(mqes, NVME_IO_ENTRIES), true,
-                        c->doorbell_stride, NVME_IO_TIMEOUT_NS)) {
+                        c->doorbell_stride, c->io_timeout_ns)) {
         log_error("NVMe[%s]: Memory for the queues of NSID %u: none left; give the program more", c->hw->name, nsid);
         free(q);
         return NULL;
     }
+    q->repeat = true;
     c->io[c->io_count++] = q; /* in any case: the controller may come to know half of it */
-    return c->hw->ops->vector(c->hw, &q->vector) || queue_announce(c, q) ? NULL : q;
+    return c->hw->ops->vector(c->hw, &q->vector) || ctrl_queue_announce(c, q) ? NULL : q;
 }
 
-static int64_t ctrl_queue_count(struct nvme_ctrl *c)
+int64_t ctrl_queue_count(struct nvme_ctrl *c)
 {
     uint32_t want = 0xfffe, got;
     struct nvme_sqe sqe = {
@@ -208,7 +205,7 @@ static int64_t ctrl_queue_count(struct nvme_ctrl *c)
         .cdw10 = NVME_FEAT_NUM_QUEUES,
         .cdw11 = (uint32_t)(field_prep(NVME_NUM_QUEUES_NSQ, want) | field_prep(NVME_NUM_QUEUES_NCQ, want)),
     };
-    int64_t err = admin_run(c, &sqe, "Asking for I/O queues", &got);
+    int64_t err = ctrl_admin(c, &sqe, "Asking for I/O queues", &got);
 
     if (!err) {
         /* as many as it grants, and as have their doorbells in the part of the BAR that we can reach */
@@ -312,10 +309,10 @@ static int64_t ctrl_identify(struct nvme_ctrl *c)
     return SK_OK;
 }
 
-/* --- start and recovery --- */
+/* --- start --- */
 
 /* Nothing goes to the controller any more; everything in flight ends. */
-static void ctrl_die(struct nvme_ctrl *c)
+void ctrl_die(struct nvme_ctrl *c)
 {
     c->state = CTRL_DEAD;
     c->hw->ops->isolate(c->hw);
@@ -372,6 +369,10 @@ static int64_t ctrl_bring_up(struct nvme_ctrl *c)
 
 int64_t nvme_ctrl_start(struct nvme_ctrl *c)
 {
+    if (c->io_timeout_ns == 0) {
+        c->io_timeout_ns = NVME_IO_TIMEOUT_NS;
+    }
+    c->armed_ns = UINT64_MAX;
     int64_t err = ctrl_bring_up(c);
 
     if (err) {
@@ -384,102 +385,4 @@ int64_t nvme_ctrl_start(struct nvme_ctrl *c)
         nvme_ns_scan(c->ns[i]);
     }
     return SK_OK;
-}
-
-static int64_t ctrl_restart(struct nvme_ctrl *c)
-{
-    int64_t err = ctrl_disable(c);
-
-    if (err) {
-        return err;
-    }
-    for (unsigned i = 0; i < c->io_count; i++) {
-        nvme_queue_reset(c->io[i]);
-    }
-    nvme_queue_reset(&c->admin);
-    if ((err = ctrl_enable(c)) || (err = ctrl_queue_count(c))) {
-        return err;
-    }
-    for (unsigned i = 0; i < c->io_count && !err; i++) {
-        err = queue_announce(c, c->io[i]);
-    }
-    return err;
-}
-
-void nvme_ctrl_recover(struct nvme_ctrl *c)
-{
-    c->reset_wanted = false;
-    if (c->state == CTRL_DEAD) {
-        return;
-    }
-    c->state = CTRL_RESETTING;
-    c->resets++;
-    if (ctrl_restart(c)) {
-        log_error("NVMe[%s]: The reset failed: the controller is not used any more and all its requests fail",
-                  c->id.serial);
-        ctrl_die(c);
-        return;
-    }
-    c->state = CTRL_READY;
-    log_warn("NVMe[%s]: The controller was reset and works again (reset %u)", c->id.serial, c->resets);
-}
-
-/* --- events --- */
-
-void nvme_ctrl_interrupt(struct nvme_ctrl *c, uint16_t vector)
-{
-    if (vector == 0 && c->admin.entries) {
-        nvme_queue_process(&c->admin);
-    }
-    for (unsigned i = 0; i < c->io_count; i++) {
-        if (c->io[i]->vector == vector) {
-            nvme_queue_process(c->io[i]);
-        }
-    }
-}
-
-/* Is the command past its deadline, or the controller in a state where it will never end? */
-static bool cmd_expired(struct nvme_ctrl *c, const struct nvme_cmd *cmd, uint16_t qid)
-{
-    uint32_t csts = hw_r32(c->hw, NVME_CSTS);
-
-    if (now(c) < cmd->deadline_ns && csts != NVME_ALL_ONES && !(csts & NVME_CSTS_CFS)) {
-        return false;
-    }
-    log_error(
-        "NVMe[%s]: %s at LBA %llu on queue %u did not end within %u s (CSTS %#x): resetting the controller; requests "
-        "in flight fail",
-        c->id.serial, nvme_opcode_text(cmd->opcode), (unsigned long long)cmd->lba, qid,
-        (unsigned)(NVME_IO_TIMEOUT_NS / 1000000000), csts);
-    return true;
-}
-
-void nvme_ctrl_check(struct nvme_ctrl *c)
-{
-    uint64_t next = UINT64_MAX;
-
-    c->armed = false;
-    if (c->state != CTRL_READY) {
-        return;
-    }
-    for (unsigned i = 0; i < c->io_count; i++) {
-        struct nvme_cmd *cmd = nvme_queue_oldest(c->io[i]);
-
-        if (cmd && now(c) >= cmd->deadline_ns) { /* was only the interrupt lost? */
-            nvme_queue_process(c->io[i]);
-            cmd = nvme_queue_oldest(c->io[i]);
-        }
-        if (!cmd) {
-            continue;
-        }
-        if (cmd_expired(c, cmd, c->io[i]->qid)) {
-            c->state = CTRL_RESETTING;
-            c->reset_wanted = c->wake = true;
-            return;
-        }
-        next = min(next, cmd->deadline_ns);
-    }
-    if (next != UINT64_MAX) {
-        nvme_ctrl_arm(c, next);
-    }
 }

@@ -10,7 +10,13 @@
  *
  * States:  CTRL_INIT --start--> CTRL_READY <--> CTRL_RESETTING (a command timed out, or CSTS.CFS)
  *               \__________________|__________________/--> CTRL_DEAD: gives errors for everything from now on
- * I/O may be submitted in CTRL_READY only. A reset ends all commands in flight with NVME_STATUS_LOST. */
+ * I/O may be submitted in CTRL_READY only.
+ *
+ * Time-outs (recover.c): an I/O command that has not ended within io_timeout_ns is aborted; if it still has not ended
+ * after the same time again (NVME_ABORT_NS at most), or when CSTS shows that the controller is gone or in a fatal
+ * state, the controller is reset, its queues are made again and what was in flight is sent again: the clients see
+ * latency only. A command that was sent too often ends as NVME_STATUS_LOST; a controller that cannot be reset in
+ * NVME_RESET_TRIES, or had to be reset NVME_BARREN_RESETS times without completing anything in between, is dead. */
 #pragma once
 
 #include "ident.h"
@@ -19,7 +25,11 @@
 #define NVME_ADMIN_ENTRIES 32u
 #define NVME_IO_ENTRIES 256u
 #define NVME_ADMIN_TIMEOUT_NS (5 * 1000000000ull)
-#define NVME_IO_TIMEOUT_NS (30 * 1000000000ull)
+#define NVME_IO_TIMEOUT_NS (30 * 1000000000ull) /* unless io_timeout_ns says something else */
+#define NVME_ABORT_NS (5 * 1000000000ull)
+#define NVME_HEALTH_NS 1000000000ull /* with commands in flight, CSTS is looked at this often */
+#define NVME_RESET_TRIES 3u
+#define NVME_BARREN_RESETS 6u
 #define NVME_NS_MAX 1024u
 
 enum ctrl_state { CTRL_INIT, CTRL_READY, CTRL_RESETTING, CTRL_DEAD };
@@ -41,10 +51,11 @@ struct nvme_ns {
 struct nvme_ctrl {
     struct nvme_hw *hw;
     enum ctrl_state state;
-    bool wake;         /* event to worker: run on */
-    bool reset_wanted; /* event to worker: nvme_ctrl_recover() */
-    bool armed;        /* a time-out check is coming */
-    bool no_sgl;       /* option --nosgl */
+    bool wake;              /* event to worker: run on */
+    bool reset_wanted;      /* event to worker: nvme_ctrl_recover() */
+    bool no_sgl;            /* option --nosgl */
+    uint64_t io_timeout_ns; /* option --io-timeout; 0: NVME_IO_TIMEOUT_NS */
+    uint64_t armed_ns;      /* the next time-out check; UINT64_MAX: none is coming */
     uint64_t cap;
     uint32_t doorbell_stride;
     struct ident_ctrl id;
@@ -54,7 +65,10 @@ struct nvme_ctrl {
     unsigned io_granted;
     struct nvme_ns **ns;
     unsigned ns_count;
-    uint32_t resets;
+    uint32_t resets, aborts; /* in all */
+    uint32_t aborting;       /* Abort commands in flight */
+    uint32_t barren;         /* resets since something was completed */
+    uint64_t completed;      /* I/O completions at the last reset */
     struct nvme_dma scratch; /* 64 KiB for Identify data and partition tables */
 };
 
@@ -68,16 +82,21 @@ void nvme_ctrl_recover(struct nvme_ctrl *c);
 
 /* Event: completions of all queues with that vector. */
 void nvme_ctrl_interrupt(struct nvme_ctrl *c, uint16_t vector);
-/* Event: looks for commands past their deadline. */
+/* Event: looks for commands past their deadline and for parked ones whose time has come. */
 void nvme_ctrl_check(struct nvme_ctrl *c);
 
 /* After commands were put: makes sure that time-outs are watched. */
 static inline void nvme_ctrl_arm(struct nvme_ctrl *c, uint64_t deadline_ns)
 {
-    if (!c->armed) {
-        c->armed = true;
+    if (deadline_ns < c->armed_ns) {
+        c->armed_ns = deadline_ns;
         c->hw->ops->arm(c->hw, deadline_ns);
     }
+}
+/* The same for commands put just now. */
+static inline void nvme_ctrl_watch(struct nvme_ctrl *c, uint64_t now_ns)
+{
+    nvme_ctrl_arm(c, now_ns + min(c->io_timeout_ns, NVME_HEALTH_NS));
 }
 
 /* Worker: the content of the partition table of ns (ns.c). */

@@ -316,6 +316,7 @@ static struct device *device_new(cap_t bus, uint32_t index, const struct vbus_de
     dev->hw = (struct nvme_hw){.ops = &device_ops, .name = dev->name};
     dev->ctrl.hw = &dev->hw;
     dev->ctrl.no_sgl = o->no_sgl;
+    dev->ctrl.io_timeout_ns = o->io_timeout_ms * 1000000ull;
     dev->bus = bus;
     dev->index = index;
     int64_t err = device_open(dev, d, o, &doing);

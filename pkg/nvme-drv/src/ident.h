@@ -14,6 +14,7 @@ struct ident_ctrl {
     uint16_t cntlid;
     uint32_t nn;
     uint8_t mdts;
+    uint8_t abort_limit;   /* Abort commands at a time */
     uint32_t max_transfer; /* bytes */
     enum dptr_kind dptr;
     bool vwc;

@@ -50,7 +50,7 @@ static int64_t ns_read_scratch(struct nvme_ns *ns, uint64_t lba, uint32_t blocks
     cmd->ctx = &w;
     nvme_queue_put(ns->queue, cmd, now);
     nvme_queue_ring(ns->queue);
-    nvme_ctrl_arm(c, cmd->deadline_ns);
+    nvme_ctrl_watch(c, now);
     while (!w.done) { /* the time-out check ends it at the latest */
         nvme_queue_process(ns->queue);
         if (!w.done && c->reset_wanted) {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <virtio/gmem.h>
 
-enum { OPT_CLIENT = 256, OPT_DEVICE, OPT_DS_MAX, OPT_READONLY, OPT_NOSGL, OPT_NOMSI, OPT_NOMSIX };
+enum { OPT_CLIENT = 256, OPT_DEVICE, OPT_DS_MAX, OPT_READONLY, OPT_NOSGL, OPT_NOMSI, OPT_NOMSIX, OPT_IO_TIMEOUT };
 
 static const struct option long_options[] = {
     {"client", required_argument, NULL, OPT_CLIENT},
@@ -19,6 +19,7 @@ static const struct option long_options[] = {
     {"nosgl", no_argument, NULL, OPT_NOSGL},
     {"nomsi", no_argument, NULL, OPT_NOMSI},
     {"nomsix", no_argument, NULL, OPT_NOMSIX},
+    {"io-timeout", required_argument, NULL, OPT_IO_TIMEOUT},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {NULL, 0, NULL, 0},
@@ -88,6 +89,19 @@ static bool client_option(struct parser *p, int option, const char *value)
     return true;
 }
 
+static bool io_timeout(struct parser *p, const char *value)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (*value < '0' || *value > '9' || *end || n < OPTIONS_IO_TIMEOUT_MIN || n > OPTIONS_IO_TIMEOUT_MAX) {
+        return fail(p, "--io-timeout %s: milliseconds from %u to %u are needed", value, OPTIONS_IO_TIMEOUT_MIN,
+                    OPTIONS_IO_TIMEOUT_MAX);
+    }
+    p->o->io_timeout_ms = (unsigned)n;
+    return true;
+}
+
 static bool handle(struct parser *p, int option, char **argv)
 {
     struct options *o = p->o;
@@ -109,6 +123,8 @@ static bool handle(struct parser *p, int option, char **argv)
     case OPT_NOMSIX:
         o->no_msix = true;
         return true;
+    case OPT_IO_TIMEOUT:
+        return io_timeout(p, optarg);
     case 'v':
         o->level = o->level < LOG_INFO ? LOG_INFO : LOG_DEBUG;
         return true;
@@ -121,7 +137,8 @@ static bool handle(struct parser *p, int option, char **argv)
         /* in a cluster of short options, optind still stands at it */
         (void)snprintf(name, sizeof(name), "-%c", optopt);
         return fail(p,
-                    "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix -v -q",
+                    "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix "
+                    "--io-timeout -v -q",
                     optopt > 0x20 && optopt < 0x7f ? name : argv[optind - 1]);
     }
 }

@@ -8,6 +8,8 @@
 
 #define OPTIONS_CLIENTS_MAX 32u
 #define OPTIONS_DS_DEFAULT 2u
+#define OPTIONS_IO_TIMEOUT_MIN 10u /* ms */
+#define OPTIONS_IO_TIMEOUT_MAX 600000u
 
 struct client_options {
     const char *cap;    /* name of the gate */
@@ -19,6 +21,7 @@ struct client_options {
 struct options {
     enum log_level level;
     bool no_sgl, no_msi, no_msix;
+    unsigned io_timeout_ms; /* 0: the driver's default */
     unsigned client_count;
     struct client_options client[OPTIONS_CLIENTS_MAX];
 };

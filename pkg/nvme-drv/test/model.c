@@ -201,6 +201,22 @@ static uint16_t run_create(struct model *m, const struct nvme_sqe *e, bool cq)
     return 0;
 }
 
+static void post(struct model *m, uint16_t sqid, uint16_t cid, uint16_t status, uint32_t dw0);
+
+/* dw0: 0 aborted, 1 not. */
+static uint32_t run_abort(struct model *m, const struct nvme_sqe *e)
+{
+    m->aborts++;
+    for (unsigned i = 0; i < m->dropped_count && m->abort_works; i++) {
+        if (m->dropped[i].sqid == (e->cdw10 & 0xffff) && m->dropped[i].cid == e->cdw10 >> 16) {
+            m->dropped[i] = m->dropped[--m->dropped_count];
+            post(m, (uint16_t)(e->cdw10 & 0xffff), (uint16_t)(e->cdw10 >> 16), 0x07, 0);
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *dw0)
 {
     if (m->fail_admin && e->opcode == m->fail_admin_opcode) {
@@ -213,6 +229,9 @@ static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *d
         return run_create(m, e, false);
     case 0x05:
         return run_create(m, e, true);
+    case 0x08:
+        *dw0 = run_abort(m, e);
+        return 0;
     case 0x09:
         if (e->cdw10 != 7 || (e->cdw11 & 0xffff) == 0xffff || e->cdw11 >> 16 == 0xffff) {
             return 2;
@@ -267,7 +286,12 @@ static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
         return 0x80;
     }
     if (m->fail_status && m->fail_lba >= lba && m->fail_lba < lba + blocks) {
-        return m->fail_status;
+        uint16_t status = m->fail_status;
+
+        if (m->fail_times && --m->fail_times == 0) {
+            m->fail_status = 0;
+        }
+        return status;
     }
     if (e->opcode == 8) {
         m->zeroes++;
@@ -315,8 +339,19 @@ static void execute(struct model *m, uint16_t sqid, const struct nvme_sqe *e)
         }
         status = run_admin(m, e, &dw0);
     } else {
+        if (m->fatal_io) {
+            m->fatal_io--;
+            m->csts |= 2;
+        }
+        if (m->csts & 2) {
+            return;
+        }
         if (m->drop_io) {
             m->drop_io--;
+            if (m->dropped_count < ARRAY_SIZE(m->dropped)) {
+                m->dropped[m->dropped_count].sqid = sqid;
+                m->dropped[m->dropped_count++].cid = e->cid;
+            }
             return;
         }
         status = run_io(m, e);
@@ -372,13 +407,15 @@ static void write_cc(struct model *m, uint32_t v)
         m->cq[0] = (struct model_cq){.base = m->acq, .entries = (m->aqa >> 16 & 0xfff) + 1, .phase = 1};
         if ((v >> 16 & 0xf) != 6 || (v >> 20 & 0xf) != 4 || (v >> 7 & 0xf) != 0) {
             m->csts = 2;
+        } else if (m->fail_resets) {
+            m->fail_resets--;
         } else if (!m->never_ready) {
             m->csts = m->fatal ? 2 : 1;
         }
     } else if (!(v & 1) && (m->cc & 1)) {
         memset(m->sq, 0, sizeof(m->sq));
         memset(m->cq, 0, sizeof(m->cq));
-        m->held_count = 0;
+        m->held_count = m->dropped_count = 0;
         m->irq = 0;
         m->csts = m->never_stops ? 1 : 0;
     }
@@ -498,15 +535,28 @@ static void run_check(struct model *m)
     nvme_ctrl_check(m->ctrl);
 }
 
-void model_timeout(struct model *m)
+bool model_check(struct model *m)
 {
-    if (m->armed) {
-        run_check(m);
+    if (!m->armed) {
+        return false;
     }
+    run_check(m);
     if (m->ctrl->reset_wanted) {
         nvme_ctrl_recover(m->ctrl);
     }
     blkdev_flush();
+    return true;
+}
+
+void model_timeout(struct model *m)
+{
+    for (unsigned i = 0; model_check(m); i++) {
+        model_interrupt(m);
+        if (i == 100000) {
+            fprintf(stderr, "model: time-out checks go on for ever\n");
+            abort();
+        }
+    }
 }
 
 static void model_wait(struct nvme_hw *hw, uint64_t deadline)
@@ -578,6 +628,7 @@ struct model *model_new(uint64_t blocks)
     memcpy(m->id.mn, "Model controller", 16);
     memcpy(m->id.fr, "1.0", 3);
     m->id.mdts = 7;
+    m->id.acl = 3;
     m->id.sqes = 0x66;
     m->id.cqes = 0x44;
     m->id.nn = MODEL_NS;

@@ -54,19 +54,27 @@ struct model {
     /* misbehaviour */
     bool all_ones, never_ready, never_stops, fatal, hold, wrong_cid, duplicate, bad_phase, no_irq, drop_admin;
     unsigned drop_io;     /* that many I/O commands are never answered */
+    unsigned fatal_io;    /* at that many I/O commands the controller fails fatally (CSTS.CFS) */
+    bool abort_works;     /* Abort ends commands that were dropped */
+    unsigned fail_resets; /* that many times the controller does not become ready */
     uint16_t fail_status; /* status field without phase for I/O that touches fail_lba */
     uint64_t fail_lba;
+    unsigned fail_times;       /* so often; 0: always */
     uint8_t fail_admin_opcode; /* with fail_admin set */
     bool fail_admin;
     /* what happened */
     unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, zeroes, deac, deallocates, isolated,
         enables, lists, max_bytes;
-    unsigned dma_live;
+    unsigned dma_live, aborts;
     struct {
         uint16_t sqid;
         struct nvme_sqe sqe;
     } held[MODEL_HELD];
     unsigned held_count;
+    struct {
+        uint16_t sqid, cid;
+    } dropped[256];
+    unsigned dropped_count;
 };
 
 /* A controller with 512-byte blocks on NSID 1, SGL, MDTS 512 KiB, volatile write cache. */
@@ -80,5 +88,7 @@ void model_stop(struct model *m);
 void model_release(struct model *m, bool reverse);
 /* Delivers pending interrupts to the driver. True if there were any. */
 bool model_interrupt(struct model *m);
-/* Lets time pass to the time-out check and runs it (and a recovery that it asks for). */
+/* Lets time pass to the next time-out check and runs it, and a recovery that it asks for. False: none is coming. */
+bool model_check(struct model *m);
+/* That and interrupts until nothing is in flight any more. */
 void model_timeout(struct model *m);

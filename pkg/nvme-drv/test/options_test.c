@@ -49,7 +49,10 @@ static void test_good(void **state)
     assert_int_equal(o.client[1].ds_max, OPTIONS_DS_DEFAULT);
     assert_true(parse(&o, "x -q"));
     assert_int_equal(o.level, LOG_ERROR);
+    assert_true(parse(&o, "x --io-timeout 500"));
+    assert_int_equal(o.io_timeout_ms, 500);
     assert_true(parse(&o, "x"));
+    assert_int_equal(o.io_timeout_ms, 0);
     assert_int_equal(o.client_count, 0);
 }
 
@@ -72,6 +75,9 @@ static void test_bad(void **state)
         {"x --client a --device A --ds-max 17", "17"},
         {"x --client a --device A --ds-max 5x", "5x"},
         {"x --client a --device A --client a --device B", "twice"},
+        {"x --io-timeout 9", "--io-timeout 9"},
+        {"x --io-timeout 1s", "1s"},
+        {"x --io-timeout 600001", "600000"},
         {"x stray", "stray"},
         {"x --client=", "name"},
     };

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/* What the files of the controller layer (ctrl.c, recover.c) share with each other and with nobody else. All but the
+ * inline functions run in the worker. Errors (SK_E*) have been logged. */
+#pragma once
+
+#include "ctrl.h"
+
+static inline uint64_t ctrl_now(struct nvme_ctrl *c)
+{
+    return c->hw->ops->now_ns(c->hw);
+}
+/* Does CSTS say that nothing will ever be completed? */
+static inline bool ctrl_lost(uint32_t csts)
+{
+    return csts == NVME_ALL_ONES || (csts & NVME_CSTS_CFS);
+}
+
+/* Reset and its end: wait as long as CAP.TO says. SK_ENODEV: gone; SK_EIO: fatal error; SK_ETIMEDOUT. */
+__attribute__((warn_unused_result)) int64_t ctrl_disable(struct nvme_ctrl *c);
+__attribute__((warn_unused_result)) int64_t ctrl_enable(struct nvme_ctrl *c);
+/* Runs one admin command; its identifier is filled in here. SK_EIO: it failed; SK_ETIMEDOUT; SK_EBUSY: none is free. */
+__attribute__((warn_unused_result)) int64_t ctrl_admin(struct nvme_ctrl *c, const struct nvme_sqe *command,
+                                                       const char *what, uint32_t *dw0);
+/* Asks for as many I/O queues as there may be. */
+__attribute__((warn_unused_result)) int64_t ctrl_queue_count(struct nvme_ctrl *c);
+/* Makes the queue pair known to the controller. */
+__attribute__((warn_unused_result)) int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q);
+/* Nothing goes to the controller any more; everything in flight ends. */
+void ctrl_die(struct nvme_ctrl *c);
