@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Guests that use the virtual PC in other ways than the tutorial's: without x2APIC, IO-APIC, local APIC, MSI or KVM clock, with
+more memory than fits below the PCI hole; and the ways a VM ends."""
+import re
+
+import pytest
+
+HVC = "console=hvc0 rdinit=/bin/sh"
+TTY = "console=ttyS0 rdinit=/bin/sh"
+
+
+@pytest.mark.parametrize("bootargs", [
+    f"{HVC} nox2apic",
+    f"{HVC} noapic",
+    f"{HVC} pci=nomsi",
+    f"{HVC} no-kvmclock",
+    f"{HVC} clocksource=acpi_pm nohz=off highres=off",
+    f"{TTY} nolapic pci=nomsi",
+    f"{TTY} acpi=off",
+])
+def test_other_hardware(system, bootargs):
+    with system.boot(bootargs=bootargs) as session:
+        session.wait_prompt()
+        assert session.run("echo two lines | tr ' ' '\\n'").split() == ["two", "lines"]
+        session.run("sleep 1")  # timers work
+        assert "Call Trace" not in session.run("dmesg | grep 'Call Trace'") or "acpi=off" in bootargs
+
+
+def test_time_keeps_up(system):
+    with system.boot(bootargs=HVC) as session:
+        session.wait_prompt()
+        session.run("mount -a")
+        before = float(session.run("cat /proc/uptime").split()[0])
+        session.run("sleep 3")
+        after = float(session.run("cat /proc/uptime").split()[0])
+        assert 3.0 <= after - before < 10.0
+        session.run("mkdir -p /sys; mount -t sysfs s /sys")
+        assert session.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource") in ("tsc", "kvm-clock")
+
+
+def test_memory_above_the_hole(system):
+    system.machine = ["-m", "8G", "-display", "none"]
+    with system.boot(mem=3500) as session:
+        session.wait_prompt(180)
+        session.run("mount -a")
+        total = int(re.search(r"MemTotal: *(\d+)", session.run("cat /proc/meminfo")).group(1))
+        assert total > 3200 << 10
+
+
+@pytest.mark.parametrize("method", ["pci", "kbd", "acpi"])
+def test_reset_methods(system, method):
+    with system.boot(bootargs=f"{HVC} reboot={method}") as session:
+        session.wait_prompt()
+        session.child.sendline("reboot -f")
+        session.expect(r"uvmm: VM rebooted \(.*\): ending", 60)
+        session.expect(r"uvmm ended: exited with 0", 30)
+
+
+def test_triple_fault(system):
+    with system.boot(bootargs=f"{HVC} reboot=triple") as session:
+        session.wait_prompt()
+        session.child.sendline("reboot -f")
+        session.expect(r"uvmm: VM crashed: triple fault", 60)
+        session.expect(r"uvmm:   cs:rip 0010:ffffffff", 10)
+        session.expect(r"uvmm ended: exited with 1", 30)
