@@ -46,7 +46,7 @@ struct utcb {
     uint32_t _rsvd0;
     uint32_t recv_cap[UTCB_CAPS];
     /* Thread with a fault handler: the kernel fills this in, clears fault_armed and resumes the thread at
-     * the handler with all registers but ip unchanged. A fault while fault_armed == 0 is final. */
+     * the handler with all registers but ip unchanged, and RFLAGS.TF clear. A fault while fault_armed == 0 is final. */
     uint64_t fault_armed;
     struct utcb_fault fault;
 };

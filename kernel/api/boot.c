@@ -241,6 +241,9 @@ static struct thread *boot_make_thread(struct boot *b)
     if (err != SK_OK) {
         panic("boot: making the root thread failed with error %d", err);
     }
+    size_t start, len = module_name(b->params->module[0].cmdline, &start);
+    __builtin_memcpy(t->name, b->params->module[0].cmdline + start, len < sizeof(t->name) ? len : sizeof(t->name));
+    t->is_root = true;
     for (cap_t slot = CAP_TASK; slot <= CAP_QUOTA; slot++) {
         if (captable_reserve_at(b->task->caps, slot) != SK_OK) {
             panic("boot: no room in the root task's capability table");

@@ -5,6 +5,13 @@
 #include <kernel/log.h>
 #include <kernel/sys.h>
 
+#define PAGE_FAULT_VECTOR 14   /* [SDM-3 6.3.1] */
+#define RFLAGS_TF (1ull << 8)  /* [SDM-3 2.3] */
+/* Page fault error code [SDM-3 4.7] */
+#define PF_PRESENT (1u << 0)
+#define PF_WRITE (1u << 1)
+#define PF_FETCH (1u << 4)
+
 void thread_complete_error(struct thread *t, int64_t rax)
 {
     timer_cancel(&t->timer);
@@ -58,6 +65,28 @@ static void thread_halt(struct thread *t, enum thread_state state)
     t->state = state;
 }
 
+/* The root task's end is nobody else's to report: without a word the machine would seem to hang. */
+static void thread_report_root(const struct thread *t)
+{
+    kprintf("\nkernel: the root task's program %.8s ", t->name);
+    if (t->state != THREAD_FAULTED) {
+        kprintf("ended with code %ld", t->exit_code);
+    } else if (t->fault.vector == FAULT_SYSCALL) {
+        kprintf("died: foreign system call %lu without handler, at ip %lx", t->fault.rax, t->fault.ip);
+    } else if (t->fault.vector == PAGE_FAULT_VECTOR) {
+        kprintf("died: page fault %s %lx (%s) at ip %lx, sp %lx",
+                (t->fault.error & PF_FETCH) != 0   ? "executing"
+                : (t->fault.error & PF_WRITE) != 0 ? "writing"
+                                                   : "reading",
+                t->fault.address, (t->fault.error & PF_PRESENT) != 0 ? "not permitted" : "nothing is mapped there",
+                t->fault.ip, t->fault.sp);
+    } else {
+        kprintf("died: %s, error code %lx, at ip %lx, sp %lx", trap_name(t->fault.vector), t->fault.error, t->fault.ip,
+                t->fault.sp);
+    }
+    kprintf("; nothing new can run: reset the machine\n");
+}
+
 /* Nobody will serve t's gates; those who wait for its end are told. */
 static void thread_end(struct thread *t, enum thread_state state)
 {
@@ -65,6 +94,9 @@ static void thread_end(struct thread *t, enum thread_state state)
     ipc_unbind_all(t);
     if (t->exit_signal != NULL) {
         signal_raise(signal_of(t->exit_signal));
+    }
+    if (t->is_root && state != THREAD_STOPPED) {
+        thread_report_root(t);
     }
 }
 
@@ -178,8 +210,6 @@ void thread_start(struct thread *t, uint64_t ip, uint64_t sp, uint64_t arg)
     sched_add(t, false);
 }
 
-#define PAGE_FAULT_VECTOR 14 /* [SDM-3 6.3.1] */
-
 /* --- faults ---------------------------------------------------------------------------------------------------- */
 
 static void fault_record(const struct thread *t, uint64_t vector, uint64_t error, uint64_t address,
@@ -218,6 +248,7 @@ void thread_fault(struct thread *t, uint64_t vector, uint64_t error, uint64_t ad
         t->utcb->fault_armed = 0;
         fault_record(t, vector, error, address, &t->utcb->fault);
         t->ctx.regs.rip = t->fault_handler;
+        t->ctx.regs.rflags &= ~RFLAGS_TF; /* else the handler's first instruction would fault, for good */
         t->ctx.entered_by_syscall = false;
         return;
     }

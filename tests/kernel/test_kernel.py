@@ -38,6 +38,19 @@ def test_ktest_without_svm():
     assert re.search(r"^ktest: \d+ .*passed, 0 failed$", out, re.M), out
 
 
+def test_root_task_that_dies_is_reported():
+    args = command(f"{BIN}/ktest fault")
+    with subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as qemu:
+        out = ""
+        for raw in qemu.stdout:
+            out += raw.decode(errors="replace")
+            if "root task" in out:
+                break
+        qemu.kill()
+    assert re.search(r"^kernel: the root task's program ktest died: page fault writing 123000 \(nothing is mapped there\) at ip "
+                     r"4[0-9a-f]+, sp 7f[0-9a-f]+; nothing new can run: reset the machine\r?$", out, re.M), out
+
+
 class Monitor:
     """QEMU's human monitor on a UNIX socket."""
 

@@ -13,9 +13,6 @@ void trap_nested(struct regs *regs);
 /* Leaves boot: runs the first context, or idles. */
 _Noreturn void trap_start(void);
 
-/* Name of an exception, e.g. "page fault"; "?" above 31. */
-const char *trap_name(uint64_t vector);
-
 /* apic.c: an external interrupt, vectors 32..255. */
 void irq_dispatch(unsigned vector);
 #define VECTOR_PIC      0x20 /* ..0x2f: spurious interrupts of the masked PICs */

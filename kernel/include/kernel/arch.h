@@ -88,6 +88,8 @@ unsigned fpu_state_pages(void);
 void fpu_state_init(struct fpu_state *fpu);
 /* User-mode registers for a fresh start: segments, rflags = IF, everything else 0. */
 void context_init(struct context *ctx, uint64_t ip, uint64_t sp, uint64_t arg);
+/* Name of an exception, e.g. "page fault"; "?" above 31. */
+const char *trap_name(uint64_t vector);
 /* Is va a canonical user address? */
 static inline bool is_user_address(uint64_t va) { return va < USER_END; }
 /* Called by core when ctx is destroyed: the processor must not keep it loaded (FPU, page table). */

@@ -85,6 +85,7 @@ struct thread {
     struct object *exit_signal; /* reference; may be NULL */
     int64_t exit_code;
     char name[8];
+    bool is_root; /* the root task's main thread */
     struct utcb_fault fault; /* FAULTED */
 };
 static inline struct thread *thread_of(struct object *o)

@@ -22,6 +22,12 @@ _Noreturn void panic(const char *fmt, ...)
     abort();
 }
 
+const char *trap_name(uint64_t vector)
+{
+    (void)vector;
+    return "exception";
+}
+
 void kprintf(const char *fmt, ...)
 {
     va_list ap;

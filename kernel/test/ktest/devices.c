@@ -54,13 +54,15 @@ static void interrupt_line(void)
     CHECK_EQ(sys_irq_info(boot->irqctl).extra, info.extra - 1);
     CHECK_EQ(sys_signal_bind(s, CAP_THREAD, 8), SK_OK);
     uint8_t b = rtc_read(0xb);
+    unsigned ticks = 0;
     rtc_write(0xb, b | 0x40);
-    (void)rtc_read(0xc);
-    for (unsigned i = 0; i < 10; i++) {
+    (void)rtc_read(0xc); /* may swallow the cause of the first interrupt, but not the interrupt */
+    for (unsigned i = 0; i < 11; i++) {
         CHECK_EQ(sys_wait(sys_now_ns() + 500 * MS).value, TAG_SIGNAL);
         CHECK_EQ(sys_signal_ack(s), SK_OK);
-        CHECK((rtc_read(0xc) & 0x40) != 0);
+        ticks += (rtc_read(0xc) & 0x40) != 0;
     }
+    CHECK(ticks >= 10);
     rtc_write(0xb, b);
     CHECK_EQ(sys_obj_destroy(s), SK_OK);
     CHECK_EQ(sys_irq_info(boot->irqctl).extra, info.extra);

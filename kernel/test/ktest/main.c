@@ -221,15 +221,16 @@ void run(const char *name, void (*fn)(void))
     print("\n");
 }
 
-/* "ktest stay": does not reset but stays in user mode, to be looked at from outside. */
-static bool told_to_stay(void)
+/* "ktest stay": does not reset but stays in user mode, to be looked at from outside; "ktest fault": faults at once.
+ * Tells by the first letter. */
+static bool told_to(char letter)
 {
     const char *s = boot->strings + boot->cmdline;
 
     while (*s != '\0' && *s != ' ') {
         s++;
     }
-    return *s == ' ' && s[1] == 's';
+    return *s == ' ' && s[1] == letter;
 }
 
 static cap_t find_ram(void)
@@ -250,6 +251,9 @@ void ktest_main(const struct boot_info *info)
 {
     boot = info;
     utcb = (struct utcb *)info->utcb;
+    if (told_to('f')) {
+        *(volatile uint64_t *)0x123000 = 1;
+    }
     print("ktest: start\n");
     ram = find_ram();
     test_objects();
@@ -263,7 +267,7 @@ void ktest_main(const struct boot_info *info)
     print(" passed, ");
     print_number(failed);
     print(" failed\n");
-    while (told_to_stay()) {
+    while (told_to('s')) {
     }
     ignore(sys_machine_reset(boot->machine));
     sys_thread_exit(failed != 0);

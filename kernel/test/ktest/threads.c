@@ -9,17 +9,29 @@ static void counter(struct worker *w)
     }
 }
 
-/* Two threads that never call the kernel share the processor with this one. */
+/* Did a and b each get a share of the next 60 ms? */
+static bool share_fairly(const struct worker *a, const struct worker *b)
+{
+    uint64_t ta = thread_info(a->thread)->cpu_time_ns, tb = thread_info(b->thread)->cpu_time_ns;
+
+    spin_ms(60);
+    ta = thread_info(a->thread)->cpu_time_ns - ta;
+    tb = thread_info(b->thread)->cpu_time_ns - tb;
+    return ta >= 5 * MS && tb >= 5 * MS && ta < 50 * MS && tb < 50 * MS;
+}
+
+/* Two threads that never call the kernel share the processor with this one. An emulator that was not running for a
+ * while spoils a round. */
 static void preemption(void)
 {
     struct worker *a = worker_start(counter, 128, 0, 0), *b = worker_start(counter, 128, 0, 0);
+    bool fair = false;
 
-    spin_ms(60);
+    for (unsigned i = 0; i < 5 && !fair; i++) {
+        fair = share_fairly(a, b);
+    }
+    CHECK(fair);
     CHECK(a->value[0] > 0 && b->value[0] > 0);
-    uint64_t ta = thread_info(a->thread)->cpu_time_ns;
-    uint64_t tb = thread_info(b->thread)->cpu_time_ns;
-    CHECK(ta >= 5 * MS && tb >= 5 * MS);
-    CHECK(ta < 50 * MS && tb < 50 * MS);
 }
 
 static void count_once(struct worker *w)
@@ -269,6 +281,26 @@ static void faulting(struct worker *w)
     *(volatile uint64_t *)0x123000 = 1;
 }
 
+static void stepping(struct worker *w)
+{
+    CHECK_EQ(sys_thread_set(w->cap[2], THREAD_FAULT_HANDLER, (uint64_t)fault_handler), SK_OK);
+    w->utcb->fault_armed = 1;
+    do_trap_flag(w);
+}
+
+/* A handler runs at full speed, also for a thread that is stepped. */
+static void fault_while_stepping(void)
+{
+    struct worker *w = worker_create(stepping, 200, 0, 0);
+
+    handler_worker = w;
+    w->cap[2] = w->thread;
+    worker_run(w);
+    CHECK_EQ(sys_thread_info(w->thread).value, THREAD_EXITED);
+    CHECK_EQ(sys_thread_info(w->thread).extra, 1);
+    CHECK((w->utcb->fault.flags & 0x100) != 0);
+}
+
 static void fault_twice(struct worker *w)
 {
     *(volatile uint64_t *)0x123000 = 1;
@@ -388,6 +420,7 @@ void test_threads(void)
     run("FPU state of a new thread", fpu_initial);
     run("exceptions", exceptions);
     run("fault handler and exit signal", fault_handling);
+    run("fault handler of a stepped thread", fault_while_stepping);
     run("foreign system calls", foreign_syscalls);
     run("exit code and TLS base", exit_and_fs);
     run("200 threads come and go", churn);
