@@ -31,7 +31,7 @@ struct boot_plan {
 #define BOOT_PLAN_RAM_MIN  0x10000ull     /* firmware's data areas; nobody needs these 64 KiB */
 #define BOOT_PLAN_LOW_MAX  0x100000000ull /* pool and moved modules: what the first page table maps */
 #define KPOOL_MIN          (6ull << 20)
-#define KPOOL_MAX          (64ull << 20)
+#define KPOOL_MAX          (12ull << 20)
 
 #define BOOT_PLAN_RAM_END  (1ull << 46)   /* the direct map ends here: RAM behind it is not used */
 
