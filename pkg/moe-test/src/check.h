@@ -23,6 +23,7 @@ struct mem_figures {
 };
 struct mem_figures mem_stat(cap_t mem);
 
+void test_rights(void);
 void test_memory(void);
 void test_memory_allowances(void);
 void test_memory_guarded(void);

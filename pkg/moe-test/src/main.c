@@ -87,6 +87,7 @@ static const struct {
     void (*run)(void);
 } tests[] = {
     {"libc", test_libc},
+    {"rights of ned's capabilities", test_rights},
     {"memory", test_memory},
     {"memory allowances", test_memory_allowances},
     {"memory guarded", test_memory_guarded},

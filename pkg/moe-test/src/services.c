@@ -148,6 +148,31 @@ void test_log(void)
     sys_cap_drop((cap_t)again);
 }
 
+/* Who runs the scenario gets what it hands on, and no right to take it from others. */
+void test_rights(void)
+{
+    const struct {
+        const char *name;
+        enum obj_type type;
+        uint32_t rights;
+    } caps[] = {
+        {"icu", OBJ_IRQCTL, RIGHT_CTRL},      {"iommu", OBJ_DMACTL, RIGHT_CTRL},
+        {"ioport", OBJ_IOPORT, RIGHT_R | RIGHT_W}, {"sigma0", OBJ_MEMORY, RIGHT_R | RIGHT_W},
+        {"machine", OBJ_MACHINE, RIGHT_CTRL}, {"log", OBJ_GATE, RIGHT_CALL},
+        {"mem", OBJ_GATE, RIGHT_CALL},        {"rom", OBJ_GATE, RIGHT_CALL},
+        {"loader", OBJ_GATE, RIGHT_CALL},
+    };
+
+    for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+        cap_t cap = sk_env_get(caps[i].name);
+        CHECK_EQ(sys_cap_info(cap).value, caps[i].type | (int64_t)caps[i].rights << 8);
+        if (caps[i].rights & RIGHT_CTRL) {
+            CHECK_EQ(sys_obj_destroy(cap), SK_EPERM);
+        }
+    }
+    CHECK_EQ(sys_mem_revoke(sk_env_get("sigma0")), SK_ERIGHTS);
+}
+
 /* Each operation with nothing, with too much, with lengths that lie, and with capabilities nobody asked for. */
 static void misuse(cap_t gate, uint32_t op)
 {

@@ -239,9 +239,12 @@ static int64_t add_ned_caps(struct program *p)
         cap_t cap;
         uint32_t rights;
     } caps[] = {
-        {"loader", loader.cap, RIGHT_CALL},         {"icu", boot->irqctl, RIGHT_ALL},
-        {"iommu", boot->dmactl, RIGHT_ALL},         {"ioport", boot->ioport, RIGHT_ALL},
-        {"sigma0", boot->device_memory, RIGHT_ALL}, {"machine", boot->machine, RIGHT_ALL},
+        {"loader", loader.cap, RIGHT_CALL},
+        {"icu", boot->irqctl, RIGHT_CTRL},
+        {"iommu", boot->dmactl, RIGHT_CTRL},
+        {"ioport", boot->ioport, RIGHT_R | RIGHT_W},
+        {"sigma0", boot->device_memory, RIGHT_R | RIGHT_W}, /* with CTRL one holder could revoke everybody's */
+        {"machine", boot->machine, RIGHT_CTRL},
     };
     int64_t err = SK_OK;
 
