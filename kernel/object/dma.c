@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* DMA spaces: what a device may reach. Without an IOMMU a device reaches everything, so a space only records what was
- * mapped (the address granted is the physical one) and keeps that memory from being revoked under the device. */
+ * mapped (the address granted is the physical one) and keeps that memory from being revoked under the device.
+ *
+ * Who destroys such a space, drops its last capability or unmaps from it says thereby that the device has stopped. A
+ * space that dies with its quota says nothing: its owner came to its end without stopping the device. It then stays,
+ * and what it maps is never given to anybody else until the machine is reset. */
 #include <kernel/boot.h>
+#include <kernel/log.h>
 #include <kernel/memory.h>
 #include <kernel/sys.h>
 
@@ -10,8 +15,21 @@ struct dma_space {
     uint32_t sbdf; /* PCI segment << 16 | bus/device/function */
 };
 
+static struct dma_space *dma_space_of(struct object *o)
+{
+    return container_of(o, struct dma_space, space.obj);
+}
+
 static void dma_destroy(struct object *o)
 {
+    if (space_of(o)->pt == NULL && !object_alive(&o->quota->obj) && tree_first(&space_of(o)->mappings) != NULL) {
+        uint32_t a = dma_space_of(o)->sbdf;
+
+        kprintf("kernel: device %02x:%02x.%x may still do DMA, and who could stop it is gone: its memory stays reserved\n",
+                a >> 8 & 0xff, a >> 3 & 0x1f, a & 7);
+        object_get(o);
+        return;
+    }
     space_clear(space_of(o));
 }
 

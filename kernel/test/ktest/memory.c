@@ -188,6 +188,30 @@ static void dma_space(void)
     CHECK_EQ(sys_cap_drop(d), SK_OK);
 }
 
+/* The quota that paid for a DMA space dies and with it who could have stopped the device: what is mapped stays so for
+ * good (hence a page at the end of a region, which no other test uses). A space without mappings just goes. */
+static void dma_space_dies_with_its_quota(void)
+{
+    uint64_t last = boot->memory[0].size - PAGE_SIZE, used = sys_quota_info(CAP_QUOTA).extra;
+    cap_t q = CAP(sys_quota_create(CAP_QUOTA, 4 * PAGE_SIZE, 0));
+    cap_t d = CAP(sys_dma_create(q, boot->dmactl, 0x20));
+
+    CHECK_EQ(sys_obj_destroy(q), SK_OK);
+    CHECK_EQ(sys_cap_info(d).value, SK_ECAP);
+    CHECK_EQ(sys_quota_info(CAP_QUOTA).extra, used);
+    q = CAP(sys_quota_create(CAP_QUOTA, 4 * PAGE_SIZE, 0));
+    d = CAP(sys_dma_create(q, boot->dmactl, 0x20));
+    cap_t m = CAP(sys_mem_derive(CAP_QUOTA, boot->memory[0].cap, last, PAGE_SIZE, RIGHT_ALL));
+    CHECK_EQ(sys_map(d, m, 0, PAGE_SIZE, MAP_ANY, RW).value, SK_OK);
+    CHECK_EQ(sys_obj_destroy(q), SK_OK);
+    CHECK_EQ(sys_cap_info(d).value, SK_ECAP);
+    if (sys_dmactl_info(boot->dmactl) == DMA_IDENTITY) {
+        CHECK_EQ(sys_mem_revoke(m), SK_EBUSY);
+        CHECK_EQ(sys_obj_destroy(m), SK_EBUSY);
+    }
+    CHECK_EQ(sys_cap_drop(m), SK_OK);
+}
+
 void test_memory(void)
 {
     run("memory: derive errors", derive_errors);
@@ -198,4 +222,5 @@ void test_memory(void)
     run("page protection: NX, read-only, kernel", protection);
     run("device memory", device_memory);
     run("DMA spaces", dma_space);
+    run("DMA space dies with its quota", dma_space_dies_with_its_quota);
 }

@@ -388,20 +388,30 @@ static void destroy(cap_t *cap)
     }
 }
 
+/* A device that is in the middle of a transfer may finish it after bus mastering was switched off; a reset, where there
+ * is one, ends that too. Only then may the memory of its DMA space be used again. */
+static void device_stop(struct pci *pci, struct pci_dev *dev)
+{
+    pci_quiesce(pci, dev);
+    if (dev->has_flr) {
+        (void)!pci_reset(pci, dev);
+    }
+}
+
 /* The last client is gone. Devices stop first: then nothing uses the DMA spaces any more. */
 static void session_unused(void *ctx)
 {
     struct session *s = ctx;
 
-    io_log(IO_INFO, "vbus '%s': its client is gone; devices are quiet", s->bus->name);
     for (unsigned i = 0; i < s->bus->count; i++) {
-        pci_quiesce(s->set->pci, s->bus->slot[i].dev);
+        device_stop(s->set->pci, s->bus->slot[i].dev);
         for (unsigned k = 0; k < PCI_BARS * PCI_PARTS_MAX; k++) {
             destroy(&s->grant[i].memory[k / PCI_PARTS_MAX][k % PCI_PARTS_MAX]);
         }
         destroy(&s->grant[i].dma);
     }
     memset(s->msi, 0, s->bus->num_msis * sizeof *s->msi);
+    io_log(IO_INFO, "vbus '%s': its client is gone; devices are quiet", s->bus->name);
 }
 
 static struct session *session_new(struct vbus_set *set, struct vbus *bus, struct hw *hw)
