@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the kernel debugger shows of the objects (core_debug_print). Walks all objects by the quotas that pay for them.
+#include <abi/vcpu.h>
 #include <kernel/core.h>
 #include <kernel/ipc.h>
 #include <kernel/log.h>
@@ -104,6 +105,14 @@ static void debug_object(struct object *o, char what)
     }
 }
 
+/* enum vcpu_exit_reason */
+static const char *const debug_exit_name[] = {
+    "none",   "I/O port", "MMIO",        "CPUID",  "RDMSR",      "WRMSR",  "HLT",      "PAUSE", "interrupt window",
+    "NMI window", "XSETBV",   "control register", "VMCALL", "invalid opcode", "WBINVD", "shutdown", "INIT",  "invalid state",
+    "hardware failure",
+};
+_Static_assert(ARRAY_SIZE(debug_exit_name) == VCPU_EXIT_REASON_COUNT, "one name per reason");
+
 static void debug_counters(void)
 {
     const struct machine_stat *s = &core_stat;
@@ -114,9 +123,9 @@ static void debug_counters(void)
     kprintf("syscalls %lu, calls %lu, switches %lu, interrupts %lu, page faults %lu, guest entries %lu\n", s->syscalls,
             s->ipc_calls, s->context_switches, s->interrupts, s->page_faults, s->vm_entries);
     kprintf("kernel memory %lu of %lu KiB\n", used / 1024, total / 1024);
-    for (unsigned i = 0; i < ARRAY_SIZE(s->vm_exits_by_reason); i++) {
+    for (unsigned i = 0; i < VCPU_EXIT_REASON_COUNT; i++) {
         if (s->vm_exits_by_reason[i] != 0) {
-            kprintf("guest exits, reason %u: %lu\n", i, s->vm_exits_by_reason[i]);
+            kprintf("guest exits, %s: %lu\n", debug_exit_name[i], s->vm_exits_by_reason[i]);
         }
     }
 }
