@@ -17,9 +17,13 @@ struct grant {
     cap_t memory[PCI_BARS][PCI_PARTS_MAX];
 };
 
+/* The signal is kept so that its end can be seen: the client may have died without unbinding. A capability to a
+ * destroyed object is void and its index may name another one, hence the object's id. */
 struct msi {
     bool used;
     unsigned device, index;
+    cap_t signal;
+    uint64_t signal_id;
 };
 
 struct session {
@@ -202,6 +206,35 @@ static int64_t op_dma_space(struct session *s, struct msg *request, struct msg *
     return SK_OK;
 }
 
+static bool signal_lives(const struct msi *m)
+{
+    struct sys_result info = sys_cap_info(m->signal);
+
+    return info.value >= 0 && info.extra == m->signal_id;
+}
+
+/* The device's message, if it is still set, is not touched. */
+static void msi_forget(struct msi *m)
+{
+    if (m->used && signal_lives(m)) {
+        sys_cap_drop(m->signal);
+    }
+    *m = (struct msi){0};
+}
+
+/* What dead clients left of their interrupts: the kernel has taken the vectors back. */
+static void forget_dead(struct session *s)
+{
+    for (unsigned i = 0; i < s->bus->num_msis; i++) {
+        struct msi *m = &s->msi[i];
+
+        if (m->used && !signal_lives(m)) {
+            pci_msi_clear(s->set->pci, s->bus->slot[m->device].dev, m->index);
+            msi_forget(m);
+        }
+    }
+}
+
 static bool message_in_use(const struct session *s, unsigned device, unsigned index)
 {
     for (unsigned i = 0; i < s->bus->num_msis; i++) {
@@ -224,6 +257,7 @@ static int64_t bind_msi(struct session *s, unsigned device, uint64_t number, uin
     if (number >= s->bus->num_msis || index >= count) {
         return SK_ERANGE;
     }
+    forget_dead(s);
     if (s->msi[number].used || message_in_use(s, device, (unsigned)index)) {
         return SK_EBUSY;
     }
@@ -233,7 +267,7 @@ static int64_t bind_msi(struct session *s, unsigned device, uint64_t number, uin
     }
     int64_t err = pci_msi_set(s->set->pci, dev, (unsigned)index, message->extra, (uint32_t)message->value);
     if (err == SK_OK) {
-        s->msi[number] = (struct msi){true, device, (unsigned)index};
+        s->msi[number] = (struct msi){true, device, (unsigned)index, signal, sys_cap_info(signal).extra};
     }
     return err;
 }
@@ -251,11 +285,10 @@ static int64_t op_msi_bind(struct session *s, struct msg *request, struct msg *r
     if (err == SK_OK) {
         err = dev == NULL ? SK_ENOENT : bind_msi(s, (unsigned)device, number, index, signal, &message);
     }
-    /* The interrupt lives as long as the client's signal; io keeps nothing of it. */
-    if (signal != CAP_NULL) {
-        sys_cap_drop(signal);
-    }
     if (err < 0) {
+        if (signal != CAP_NULL) {
+            sys_cap_drop(signal);
+        }
         return err;
     }
     msg_begin(reply, SK_OK);
@@ -279,7 +312,7 @@ static int64_t op_msi_unbind(struct session *s, struct msg *request)
         return SK_ENOENT;
     }
     pci_msi_clear(s->set->pci, dev, s->msi[number].index);
-    s->msi[number].used = false;
+    msi_forget(&s->msi[number]);
     return SK_OK;
 }
 
@@ -340,7 +373,9 @@ static int64_t op_reset(struct session *s, struct msg *request)
     }
     err = pci_reset(s->set->pci, dev);
     for (unsigned i = 0; i < s->bus->num_msis && err == SK_OK; i++) {
-        s->msi[i].used = s->msi[i].used && s->msi[i].device != device;
+        if (s->msi[i].device == device) {
+            msi_forget(&s->msi[i]);
+        }
     }
     return err;
 }
@@ -410,7 +445,9 @@ static void session_unused(void *ctx)
         }
         destroy(&s->grant[i].dma);
     }
-    memset(s->msi, 0, s->bus->num_msis * sizeof *s->msi);
+    for (unsigned i = 0; i < s->bus->num_msis; i++) {
+        msi_forget(&s->msi[i]);
+    }
     io_log(IO_INFO, "vbus '%s': its client is gone; devices are quiet", s->bus->name);
 }
 
