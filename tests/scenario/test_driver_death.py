@@ -27,6 +27,7 @@ for i = 1, 3 do
   drv:kill()
   print("killed " .. i)
   test:kill()
+  a_while() -- QEMU 7.2 crashes when an NVMe controller is reset that has commands in flight
 end
 local c = l:new_channel()
 driver(4, c)
@@ -57,6 +58,7 @@ def test_next_driver(disk):
     with disk.boot(ned=NEXT_DRIVER) as session:
         session.expect(r"all verified: (\d+) reads, (\d+) writes", 60)
     assert "killed 3" in session.text()
+    assert "legacy interrupt" not in session.text()
 
 
 def test_nobody_is_left(disk):

@@ -9,7 +9,7 @@ import pexpect
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROMPT = re.compile(r"(?:^|\n)\r*(?:\x1b\[[0-9;]*m)*[~/][^\s#]* # ")
-ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b(?:\[[0-9;?]*)?$")  # also one that has not come completely yet
 QEMU_QUIT = "\x01x"  # Ctrl-a x on a "mon:stdio" line
 
 
