@@ -46,7 +46,7 @@ def test_root_task_that_dies_is_reported():
             out += raw.decode(errors="replace")
             if "root task" in out:
                 break
-        qemu.kill()
+        qemu.terminate()  # timeout(1) passes SIGTERM on to QEMU
     assert re.search(r"^kernel: the root task's program ktest died: page fault writing 123000 \(nothing is mapped there\) at ip "
                      r"4[0-9a-f]+, sp 7f[0-9a-f]+; nothing new can run: reset the machine\r?$", out, re.M), out
 
@@ -87,7 +87,7 @@ def live(tmp_path_factory):
         monitor = Monitor(path)
         monitor.ask("stop")
         yield monitor
-        qemu.kill()
+        qemu.terminate()  # timeout(1) passes SIGTERM on to QEMU
 
 
 def pages(live):

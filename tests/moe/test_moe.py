@@ -27,7 +27,7 @@ def boot(moe_arguments, modules, until, text=b""):
                 break
         else:
             pytest.fail("no line matches %r:\n%s" % (until, "\n".join(lines)))
-        qemu.kill()
+        qemu.terminate()  # timeout(1) passes SIGTERM on to QEMU
     return lines
 
 
