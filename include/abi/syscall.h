@@ -78,8 +78,8 @@ enum sys_nr {
     SYS_MAP,          /* a0 cap(TASK|GUEST|DMA:CTRL), a1 cap(MEMORY), a2 offset, a3 size, a4 address,
                          a5 rights (R, W, X; no W with X in a task). All page-aligned. Uses the largest
                          pages that fit. In a DMA space a4 is the wanted address or MAP_ANY; rdx = the
-                         address granted. SK_ERANGE, SK_EEXIST (overlap), SK_ENOMEM (quota of the
-                         space). */
+                         address granted, or with SK_EEXIST the one it would be. SK_ERANGE, SK_EEXIST
+                         (overlap), SK_ENOMEM (quota of the space). */
     SYS_UNMAP,        /* a0 cap(space:CTRL), a1 address, a2 size. Removes every mapping that lies wholly
                          in the range; one that only partly does: SK_EINVAL and nothing changed.
                          SK_ENOENT when there is none. */

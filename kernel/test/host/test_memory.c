@@ -232,6 +232,7 @@ static void test_dma(void **state)
     assert_int_equal(SC6(w->t, SYS_MAP, d, child, 0, 0x1000, MAP_ANY, RIGHT_R | RIGHT_W), SK_OK);
     assert_int_equal(rdx(w->t), RAM + 0x1000);
     assert_int_equal(SC6(w->t, SYS_MAP, d, child, 0, 0x1000, MAP_ANY, RIGHT_R), SK_EEXIST);
+    assert_int_equal(rdx(w->t), RAM + 0x1000);
     assert_int_equal(SC1(w->t, SYS_MEM_REVOKE, m), SK_EBUSY);
     assert_int_equal(SC1(w->t, SYS_MEM_REVOKE, child), SK_EBUSY);
     assert_int_equal(SC1(w->t, SYS_OBJ_DESTROY, child), SK_EBUSY);

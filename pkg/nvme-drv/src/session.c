@@ -2,6 +2,7 @@
 /* The block protocol (proto/blk.h) of one client: messages and capabilities in, calls to the block device. Every value
  * comes from the client and is checked here or in blkdev.c; capabilities are taken only when the operation succeeds. */
 #include "client.h"
+#include "share.h"
 
 #include <proto/blk.h>
 #include <sk/env.h>
@@ -43,8 +44,7 @@ static void drop_queues(struct client *c)
 
 static void region_unmap(struct client *c, const struct gmem_region *r)
 {
-    cap_t dma = device_of(c->target.ns->ctrl)->dma;
-    int64_t err = sys_unmap(dma, r->dev, r->size);
+    int64_t err = share_unmap(device_of(c->target.ns->ctrl), r->dev, r->size);
 
     if (err < 0 && err != SK_ENOENT) {
         log_error("NVMe[]: Client %s: taking its memory from the controller: %s", c->options->cap, sk_strerror(err));
@@ -200,13 +200,11 @@ static int64_t region_map(struct client *c, cap_t mem, uint64_t off, struct gmem
     if (!r->host) {
         return err;
     }
-    struct sys_result dma = sys_map(device_of(c->target.ns->ctrl)->dma, mem, off, r->size, MAP_ANY, RIGHT_R | RIGHT_W);
-
-    if (dma.value < 0) {
+    err = share_map(device_of(c->target.ns->ctrl), mem, off, r->size, &r->dev);
+    if (err < 0) {
         vm_unmap(r->host, r->size);
-        return dma.value;
+        return err;
     }
-    r->dev = dma.extra;
     err = gmem_add(&c->blk.mem, r);
     if (err) {
         region_unmap(c, r);
