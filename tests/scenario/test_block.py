@@ -174,6 +174,95 @@ def test_backup_partition_table(system):
     assert said(session, "primary partition table is damaged.*backup is used")
 
 
+@pytest.mark.parametrize("device, part", [
+    (f"{SERIAL}:n1:1", 1), (f"{SERIAL}:n1:2", 2), ("partlabel:data", 1), ("PARTLABEL:OTHER", 2),
+    ("partuuid:4f68bce3-e8cd-4db1-96e7-fbcaf984b709", 2), ("4F68BCE3-e8cd-4DB1-96e7-FBCAF984B709", 2), ("Data", 1),
+])
+def test_partition_by_name(system, device, part):
+    image = system.disk(16)
+    run("sgdisk", "-n", "1:2048:6143", "-c", "1:data", "-n", "2:6144:14335", "-c", "2:other", "-u",
+        "2:4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709", image)
+    system.add_nvme(image)
+    with boot(system, f"-v --client cl1 --device {device}", "--ops 300") as session:
+        assert session.expect(r"blktest: (\d+) sectors", 60)[1] == {1: "4096", 2: "8192"}[part]
+        assert session.expect(r"blktest: id ([\w:]+)", 60)[1] == f"{SERIAL}:n1:{part}"
+        session.expect(VERIFIED, 60)
+
+
+def write_mbr(image, lba, *entries, signature=0):
+    """A boot record: (type, start, sectors) each."""
+    table = b"".join(bytes([0, 0, 0, 0, kind, 0, 0, 0]) + start.to_bytes(4, "little") + count.to_bytes(4, "little")
+                     for kind, start, count in entries)
+    with open(image, "r+b") as f:
+        f.seek(lba * 512 + 440)
+        f.write(signature.to_bytes(6, "little") + table.ljust(64, b"\0") + b"\x55\xaa")
+
+
+@pytest.mark.parametrize("device, start, sectors", [
+    (f"{SERIAL}:n1:1", 2048, 4096), ("partuuid:1234ABCD-05", 10240, 2048), ("1234abcd-06", 14336, 1000),
+])
+def test_mbr(system, device, start, sectors):
+    image = system.disk(16)
+    write_mbr(image, 0, (0x83, 2048, 4096), (0x0f, 8192, 16384), signature=0x1234abcd)
+    write_mbr(image, 8192, (0x83, 2048, 2048), (0x05, 4096, 4096))
+    write_mbr(image, 12288, (0x83, 2048, 1000))
+    with open(image, "rb") as f:
+        before = f.read()
+    system.add_nvme(image)
+    with boot(system, f"-v --client cl1 --device {device}", "--ops 500") as session:
+        assert session.expect(r"blktest: (\d+) sectors", 60)[1] == str(sectors)
+        session.expect(VERIFIED, 60)
+    with open(image, "rb") as f:
+        after = f.read()
+    end = (start + sectors) * 512
+    assert after[:start * 512] == before[:start * 512] and after[end:] == before[end:] and after != before
+
+
+def test_protective_without_table(system):
+    """Type EEh and no GUID partition table: nothing is a partition, the namespace is still there."""
+    image = system.disk(16)
+    write_mbr(image, 0, (0xee, 1, 32767))
+    system.add_nvme(image)
+    with boot(system, f"-v --client cl1 --device {SERIAL}:n1:1 --client cl2 --device {SERIAL}:n1", "--expect -15",
+              "--ops 100") as session:
+        session.expect(r"all verified: [1-9]", 60)
+    assert "SK_ENODEV as expected" in session.text()
+    assert said(session, "MBR says that there is a GUID partition table; no partition is used")
+
+
+def test_hybrid_and_stale(system):
+    """A hybrid record: the GUID partition table counts; a legacy one without EEh: it does not."""
+    image, stale = system.disk(16), system.disk(16, "stale.img")
+    for name in (image, stale):
+        run("sgdisk", "-n", "1:2048:6143", "-c", "1:" + ("data" if name == image else "old"), "-h", "1", name)
+    with open(stale, "r+b") as f:
+        f.seek(446)
+        table = bytearray(f.read(64))
+        for i in range(4):
+            if table[16 * i + 4] == 0xee:
+                table[16 * i:16 * i + 16] = bytes(16)
+        f.seek(446)
+        f.write(table)
+    system.add_nvme(image)
+    system.add_nvme(stale, serial="STALE", ident="D2")
+    with boot(system, "-v --client cl1 --device data --client cl2 --device old", "--ops 300", "--expect -15",
+              msis="Property.num_msis = 4;") as session:
+        session.expect(r"all verified: [1-9]", 60)
+    assert "SK_ENODEV as expected" in session.text()
+    assert said(session, "the MBR is a hybrid one")
+    assert said(session, "no protective entry, so the GUID partition table is not in force")
+
+
+def test_whole_disk_or_partitions(system):
+    """Never both for writing: the second is refused with a line that says why."""
+    image = system.disk(16)
+    run("sgdisk", "-n", "1:2048:6143", "-c", "1:data", image)
+    system.add_nvme(image)
+    with boot(system, f"-v --client cl1 --device {SERIAL}:n1 --client cl2 --device data", "--ops 2000", "--expect -7") as session:
+        session.expect("SK_EBUSY as expected", 60)
+    assert said(session, "Client cl2: data is in use by client cl1, which has MYNVMECTLSN:n1")
+
+
 def test_read_error(system):
     """An error of the drive reaches the client, with a line in words."""
     image = system.disk()

@@ -35,7 +35,8 @@
 enum ctrl_state { CTRL_INIT, CTRL_READY, CTRL_RESETTING, CTRL_DEAD };
 
 struct nvme_part {
-    struct gpt_part gpt;
+    struct gpt_part gpt;      /* of an MBR: number, first and last count */
+    char uuid[GPT_GUID_TEXT]; /* as text: of a GPT its GUID, of an MBR signature and number */
     struct nvme_part *next;
 };
 
@@ -45,7 +46,7 @@ struct nvme_ns {
     uint32_t nsid;
     uint32_t max_transfer; /* bytes in one command: MDTS, and 65536 blocks; a multiple of the block size */
     struct ident_ns info;
-    struct nvme_part *parts; /* usable GPT partitions in the order of the table */
+    struct nvme_part *parts; /* usable partitions in the order of the table */
 };
 
 struct nvme_ctrl {

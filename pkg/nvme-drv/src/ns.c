@@ -3,6 +3,7 @@
 #include "ctrl.h"
 #include "log.h"
 #include <abi/types.h>
+#include <gpt/mbr.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,33 +93,34 @@ static int64_t ns_read(void *ctx, uint64_t lba, uint32_t blocks, void *buf)
     return SK_OK;
 }
 
-static void part_add(struct nvme_part ***tail, const struct gpt_part *p)
+static void part_add(struct nvme_part ***tail, const struct gpt_part *p, const char *uuid)
 {
     struct nvme_part *part = malloc(sizeof(*part));
-    char guid[GPT_GUID_TEXT];
 
-    gpt_guid_format(&p->guid, guid);
     if (!part) {
-        log_error("libblock[]: Memory for partition %u (%s): none left; it is not there", p->number, guid);
+        log_error("libblock[]: Memory for partition %u (%s): none left; it is not there", p->number, uuid);
         return;
     }
-    log_info("libblock[]: Partition %u: %s, \"%s\", blocks %llu to %llu", p->number, guid, p->label,
+    log_info("libblock[]: Partition %u: %s, \"%s\", blocks %llu to %llu", p->number, uuid, p->label,
              (unsigned long long)p->first, (unsigned long long)p->last);
     *part = (struct nvme_part){.gpt = *p};
+    memcpy(part->uuid, uuid, strlen(uuid) + 1);
     **tail = part;
     *tail = &part->next;
 }
 
-static void scan_entries(struct nvme_ns *ns, const struct gpt_table *t)
+static void scan_gpt(struct nvme_ns *ns, const struct gpt_table *t)
 {
     struct nvme_part **tail = &ns->parts;
+    char guid[GPT_GUID_TEXT];
     struct gpt_part p;
 
     for (uint32_t i = 0; i < t->count; i++) {
         int64_t err = gpt_entry(t, i, &p);
 
         if (err == SK_OK) {
-            part_add(&tail, &p);
+            gpt_guid_format(&p.guid, guid);
+            part_add(&tail, &p, guid);
         } else if (err != SK_ENOENT) {
             log_warn("libblock[]: Partition %u of NSID %u (blocks %llu to %llu) is not used: it %s", p.number, ns->nsid,
                      (unsigned long long)p.first, (unsigned long long)p.last,
@@ -127,35 +129,92 @@ static void scan_entries(struct nvme_ns *ns, const struct gpt_table *t)
     }
 }
 
+/* A legacy record's partitions, with type EEh among them none. */
+static void scan_mbr(struct nvme_ns *ns, const struct mbr_table *t)
+{
+    struct nvme_part **tail = &ns->parts;
+    char uuid[MBR_UUID_TEXT];
+
+    log_info("libblock[]: MBR found, disk signature %08x.", t->signature);
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct mbr_part *p = &t->part[i];
+        struct gpt_part part = {.number = p->number, .first = p->first, .last = p->last};
+
+        if (p->refused) {
+            log_warn("libblock[]: Partition %u of NSID %u (blocks %llu to %llu) is not used: it %s", p->number,
+                     ns->nsid, (unsigned long long)p->first, (unsigned long long)p->last, p->refused);
+            continue;
+        }
+        mbr_uuid_format(t->signature, p->number, uuid);
+        part_add(&tail, &part, uuid);
+    }
+    if (t->damage) {
+        log_warn("libblock[]: NSID %u: the logical partitions are damaged (%s); those behind that are not used",
+                 ns->nsid, t->damage);
+    }
+}
+
+/* Which of the two is in force [UEFI-2.9 5.2, 5.3]: the GPT needs a protective record, a legacy record without one
+ * rules a GPT left over out. A GPT whose MBR is no record at all is used all the same. */
+static void scan_tables(struct nvme_ns *ns, int64_t gpt_err, const struct gpt_table *g, int64_t mbr_err,
+                        const struct mbr_table *m)
+{
+    bool legacy = mbr_err == SK_OK && !m->protective;
+
+    if (gpt_err == SK_OK && !legacy) {
+        log_info("libblock[]: GUID partition header found with %u entries.", g->count);
+        if (g->backup) {
+            log_warn("libblock[]: NSID %u: the primary partition table is damaged (%s); the backup is used. Repair it, "
+                     "for example with sgdisk -e",
+                     ns->nsid, g->damage);
+        }
+        if (mbr_err == SK_OK && m->hybrid) {
+            log_warn("libblock[]: NSID %u: the MBR is a hybrid one; the GUID partition table counts", ns->nsid);
+        }
+        scan_gpt(ns, g);
+        return;
+    }
+    if (gpt_err == SK_ENOENT) {
+        log_info("libblock[]: No GUID partition header found.");
+    } else if (!legacy) {
+        log_warn("libblock[]: NSID %u: both copies of the partition table are damaged (%s); no partition is used",
+                 ns->nsid, g->damage ? g->damage : "signature");
+    } else {
+        log_warn("libblock[]: NSID %u: its MBR has no protective entry, so the GUID partition table is not in force",
+                 ns->nsid);
+    }
+    if (legacy) {
+        scan_mbr(ns, m);
+    } else if (mbr_err == SK_ENOENT) {
+        log_info("libblock[]: No MBR found.");
+    } else if (gpt_err == SK_ENOENT) {
+        log_warn("libblock[]: NSID %u: the MBR says that there is a GUID partition table; no partition is used",
+                 ns->nsid);
+    }
+}
+
 void nvme_ns_scan(struct nvme_ns *ns)
 {
     struct gpt_disk disk = {.read = ns_read, .ctx = ns, .blocks = ns->info.blocks, .block_size = ns->info.block_size};
     size_t size = gpt_buffer_size(ns->info.block_size);
-    struct gpt_table t;
+    struct mbr_table *mbr = malloc(sizeof(*mbr));
     void *buf = malloc(size);
+    struct gpt_table gpt;
 
-    if (!buf) {
+    if (!buf || !mbr) {
         log_error("libblock[]: Memory for the partition table of NSID %u: none left", ns->nsid);
-        return;
-    }
-    int64_t err = gpt_read(&disk, buf, size, &t);
-
-    if (err == SK_OK) {
-        log_info("libblock[]: GUID partition header found with %u entries.", t.count);
-        if (t.backup) {
-            log_warn("libblock[]: NSID %u: the primary partition table is damaged (%s); the backup is used. Repair it, "
-                     "for example with sgdisk -e",
-                     ns->nsid, t.damage);
-        }
-        scan_entries(ns, &t);
-    } else if (err == SK_EINVAL) {
-        log_warn("libblock[]: NSID %u: both copies of the partition table are damaged (%s); no partition is used",
-                 ns->nsid, t.damage ? t.damage : "signature");
-    } else if (err == SK_ENOENT) {
-        log_info("libblock[]: No GUID partition header found.");
     } else {
-        log_warn("libblock[]: NSID %u: the partition table cannot be read (%lld); no partition is used", ns->nsid,
-                 (long long)err);
+        int64_t mbr_err = mbr_read(&disk, buf, size, mbr);
+        int64_t gpt_err = gpt_read(&disk, buf, size, &gpt); /* last: it keeps buf */
+        bool failed = (mbr_err && mbr_err != SK_ENOENT) || (gpt_err && gpt_err != SK_ENOENT && gpt_err != SK_EINVAL);
+
+        if (failed) {
+            log_warn("libblock[]: NSID %u: the partition table cannot be read (%lld, %lld); no partition is used",
+                     ns->nsid, (long long)mbr_err, (long long)gpt_err);
+        } else {
+            scan_tables(ns, gpt_err, &gpt, mbr_err, mbr);
+        }
     }
+    free(mbr);
     free(buf);
 }

@@ -4,23 +4,56 @@
 
 #include <abi/types.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-/* SERIAL:nNSID: the length of the serial number and the NSID. */
-static bool parse_namespace(const char *device, size_t *serial_len, uint32_t *nsid)
+/* SERIAL:nNSID[:PART]: part is 0 without one. */
+struct place {
+    size_t serial_len;
+    uint32_t nsid, part;
+};
+
+/* A number that ends at `end`. False: none, or outside 1..most. */
+static bool parse_number(const char *p, const char *end, uint64_t most, uint32_t *out)
 {
-    const char *colon = strrchr(device, ':');
-    char *end;
+    uint64_t n = 0;
 
-    if (!colon || colon == device || colon[1] != 'n' || colon[2] < '0' || colon[2] > '9') {
+    if (p == end) {
         return false;
     }
-    unsigned long long n = strtoull(colon + 2, &end, 10);
+    for (; p < end; p++) {
+        if (*p < '0' || *p > '9') {
+            return false;
+        }
+        n = min(n * 10 + (uint64_t)(*p - '0'), (uint64_t)UINT32_MAX + 1);
+    }
+    *out = (uint32_t)n;
+    return n >= 1 && n <= most;
+}
 
-    *serial_len = (size_t)(colon - device);
-    *nsid = (uint32_t)n;
-    return *end == 0 && n >= 1 && n <= NVME_NSID_MAX;
+static const char *colon_before(const char *device, const char *end)
+{
+    while (end > device && end[-1] != ':') {
+        end--;
+    }
+    return end > device ? end - 1 : NULL;
+}
+
+/* From the right: a serial number may hold colons itself. */
+static bool parse_place(const char *device, struct place *out)
+{
+    const char *end = device + strlen(device), *colon = colon_before(device, end);
+
+    out->part = 0;
+    if (colon && parse_number(colon + 1, end, UINT32_MAX, &out->part)) {
+        end = colon;
+        colon = colon_before(device, end);
+    }
+    if (!colon || colon == device || (colon[1] != 'n' && colon[1] != 'N')) {
+        return false;
+    }
+    out->serial_len = (size_t)(colon - device);
+    return parse_number(colon + 2, end, NVME_NSID_MAX, &out->nsid);
 }
 
 static struct blk_target target_make(struct nvme_ns *ns, const struct nvme_part *part)
@@ -43,21 +76,55 @@ static struct blk_target target_make(struct nvme_ns *ns, const struct nvme_part 
     return t;
 }
 
-static bool part_fits(const struct gpt_part *p, const char *device, const struct gpt_guid *guid)
+static int64_t find_place(struct nvme_ctrl *const *ctrl, unsigned count, const char *device, struct blk_target *out)
 {
-    return guid ? memcmp(&p->guid, guid, sizeof(*guid)) == 0 : strcmp(p->label, device) == 0;
+    struct place at;
+
+    for (unsigned c = 0; parse_place(device, &at) && c < count; c++) {
+        if (ctrl[c]->state == CTRL_DEAD || strlen(ctrl[c]->id.serial) != at.serial_len ||
+            memcmp(ctrl[c]->id.serial, device, at.serial_len) != 0) {
+            continue;
+        }
+        for (unsigned i = 0; i < ctrl[c]->ns_count; i++) {
+            struct nvme_ns *ns = ctrl[c]->ns[i];
+            const struct nvme_part *p = ns->parts;
+
+            while (at.part && p && p->gpt.number != at.part) {
+                p = p->next;
+            }
+            if (ns->nsid == at.nsid && (p || !at.part)) {
+                *out = target_make(ns, at.part ? p : NULL);
+                return SK_OK;
+            }
+        }
+    }
+    return SK_ENOENT;
 }
 
-static int64_t find_part(struct nvme_ctrl *const *ctrl, unsigned count, const char *device, struct blk_target *out)
+typedef bool (*part_fits_fn)(const struct nvme_part *p, const char *name);
+
+static bool uuid_fits(const struct nvme_part *p, const char *name)
 {
-    struct gpt_guid guid;
-    bool is_guid = gpt_guid_parse(device, &guid);
+    return strcasecmp(p->uuid, name) == 0;
+}
+static bool label_fits(const struct nvme_part *p, const char *name)
+{
+    return *name && strcmp(p->gpt.label, name) == 0;
+}
+static bool label_fits_any_case(const struct nvme_part *p, const char *name)
+{
+    return *name && strcasecmp(p->gpt.label, name) == 0;
+}
+
+static int64_t find_part(struct nvme_ctrl *const *ctrl, unsigned count, part_fits_fn fits, const char *name,
+                         struct blk_target *out)
+{
     int64_t found = SK_ENOENT;
 
     for (unsigned c = 0; c < count; c++) {
         for (unsigned i = 0; ctrl[c]->state != CTRL_DEAD && i < ctrl[c]->ns_count; i++) {
             for (struct nvme_part *p = ctrl[c]->ns[i]->parts; p; p = p->next) {
-                if (part_fits(&p->gpt, device, is_guid ? &guid : NULL)) {
+                if (fits(p, name)) {
                     if (found == SK_OK) {
                         return SK_EEXIST;
                     }
@@ -70,25 +137,37 @@ static int64_t find_part(struct nvme_ctrl *const *ctrl, unsigned count, const ch
     return found;
 }
 
+static int64_t find_label(struct nvme_ctrl *const *ctrl, unsigned count, const char *label, struct blk_target *out)
+{
+    int64_t err = find_part(ctrl, count, label_fits, label, out);
+
+    return err == SK_ENOENT ? find_part(ctrl, count, label_fits_any_case, label, out) : err;
+}
+
+/* The part behind a prefix, or NULL. */
+static const char *behind(const char *device, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return strncasecmp(device, prefix, len) == 0 ? device + len : NULL;
+}
+
 int64_t target_find(struct nvme_ctrl *const *ctrl, unsigned count, const char *device, struct blk_target *out)
 {
-    size_t len;
-    uint32_t nsid;
-    bool is_ns = parse_namespace(device, &len, &nsid);
+    const char *uuid = behind(device, "partuuid:"), *label = behind(device, "partlabel:");
+    int64_t err = SK_ENOENT;
 
-    for (unsigned c = 0; is_ns && c < count; c++) {
-        if (ctrl[c]->state == CTRL_DEAD || strlen(ctrl[c]->id.serial) != len ||
-            memcmp(ctrl[c]->id.serial, device, len) != 0) {
-            continue;
-        }
-        for (unsigned i = 0; i < ctrl[c]->ns_count; i++) {
-            if (ctrl[c]->ns[i]->nsid == nsid) {
-                *out = target_make(ctrl[c]->ns[i], NULL);
-                return SK_OK;
-            }
-        }
+    if (uuid) {
+        return find_part(ctrl, count, uuid_fits, uuid, out);
     }
-    return find_part(ctrl, count, device, out); /* a label may look like that, too */
+    if (label) {
+        return find_label(ctrl, count, label, out);
+    }
+    err = find_place(ctrl, count, device, out);
+    if (err == SK_ENOENT) {
+        err = find_part(ctrl, count, uuid_fits, device, out);
+    }
+    return err == SK_ENOENT ? find_label(ctrl, count, device, out) : err;
 }
 
 bool target_overlap(const struct blk_target *a, const struct blk_target *b)
@@ -108,8 +187,6 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
 
 void target_list(struct nvme_ctrl *const *ctrl, unsigned count, char *text, size_t size)
 {
-    char guid[GPT_GUID_TEXT];
-
     text[0] = 0;
     for (unsigned c = 0; c < count; c++) {
         for (unsigned i = 0; ctrl[c]->state != CTRL_DEAD && i < ctrl[c]->ns_count; i++) {
@@ -117,8 +194,8 @@ void target_list(struct nvme_ctrl *const *ctrl, unsigned count, char *text, size
 
             append(text, size, "%s%s:n%u", text[0] ? ", " : "", ctrl[c]->id.serial, ns->nsid);
             for (struct nvme_part *p = ns->parts; p; p = p->next) {
-                gpt_guid_format(&p->gpt.guid, guid);
-                append(text, size, ", %s (\"%s\")", guid, p->gpt.label);
+                append(text, size, ", %s:n%u:%u %s%s%s%s", ns->ctrl->id.serial, ns->nsid, p->gpt.number, p->uuid,
+                       p->gpt.label[0] ? " (\"" : "", p->gpt.label, p->gpt.label[0] ? "\")" : "");
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* From a --device argument to a disk: SERIAL:nNSID for a whole namespace, or a GPT partition by its GUID (either case
- * of letters) or its label. */
+/* From a --device argument to a disk: SERIAL:nNSID for a whole namespace; SERIAL:nNSID:PART, partuuid:UUID (a GPT
+ * partition's GUID, or an MBR's signature and number), partlabel:LABEL, or the bare GUID or label for a partition.
+ * Upper and lower case count in serial numbers only; of labels that differ in that alone, the exact one is meant. */
 #pragma once
 
 #include "blkdev.h"

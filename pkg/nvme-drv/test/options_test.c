@@ -132,7 +132,9 @@ static int setup(void **state)
     parts[0].next = &parts[1];
     parts[1].gpt = (struct gpt_part){.number = 2, .first = 100, .last = 199, .label = "data"};
     parts[2].gpt = (struct gpt_part){.number = 1, .first = 10, .last = 19, .label = "data"};
-    assert_true(gpt_guid_parse("01234567-89AB-CDEF-0123-456789ABCDEF", &parts[1].gpt.guid));
+    strcpy(parts[0].uuid, "AAAAAAAA-89AB-CDEF-0123-456789ABCDEF");
+    strcpy(parts[1].uuid, "01234567-89AB-CDEF-0123-456789ABCDEF");
+    strcpy(parts[2].uuid, "12345678-01"); /* of an MBR */
     return 0;
 }
 
@@ -156,6 +158,24 @@ static void test_find(void **state)
     assert_int_equal(t.first, 100);
     assert_int_equal(target_find(ctrls, 2, "data", &t), SK_EEXIST);
     assert_int_equal(target_find(ctrls, 1, "data", &t), SK_OK);
+    assert_int_equal(target_find(ctrls, 2, "AAA:n1:2", &t), SK_OK);
+    assert_int_equal(t.first, 100);
+    assert_int_equal(target_find(ctrls, 2, "B:n1:n7:1", &t), SK_OK);
+    assert_int_equal(t.first, 10);
+    assert_int_equal(target_find(ctrls, 2, "partuuid:01234567-89ab-CDEF-0123-456789abcdef", &t), SK_OK);
+    assert_int_equal(t.first, 100);
+    assert_int_equal(target_find(ctrls, 2, "PARTUUID:12345678-01", &t), SK_OK);
+    assert_ptr_equal(t.ns, &ns7);
+    assert_int_equal(target_find(ctrls, 2, "partlabel:root", &t), SK_OK);
+    assert_int_equal(t.first, 40);
+    assert_int_equal(target_find(ctrls, 2, "ROOT", &t), SK_OK);
+    assert_int_equal(t.first, 40);
+    strcpy(parts[1].gpt.label, "Root"); /* the exact one is meant */
+    assert_int_equal(target_find(ctrls, 2, "Root", &t), SK_OK);
+    assert_int_equal(t.first, 100);
+    assert_int_equal(target_find(ctrls, 2, "partlabel:root", &t), SK_OK);
+    assert_int_equal(t.first, 40);
+    assert_int_equal(target_find(ctrls, 2, "rOOT", &t), SK_EEXIST);
 }
 
 static void test_not_found(void **state)
@@ -169,7 +189,13 @@ static void test_not_found(void **state)
                                       "aaa:n1",
                                       "AAA:n0",
                                       "AAA:n4294967297",
-                                      "Root",
+                                      "AAA:n1:3",
+                                      "AAA:n2:1",
+                                      "AAA:n1:0",
+                                      "AAA:n1:1:1",
+                                      "partlabel:",
+                                      "partuuid:root",
+                                      "partlabel:AAA:n1",
                                       "",
                                       "01234567-89ab-cdef-0123-456789abcdee",
                                       "AAA:n99999999999999999999999"};
