@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from conftest import BUILD, ROOT, SERIAL, run
@@ -46,6 +47,13 @@ def test_serial_console(system):
         session.wait_prompt()
         assert "ttyS0" in session.run("mount -a; cat /proc/cmdline")
         use_disk(session)
+
+
+def test_time_of_day(system):
+    """The guest's clock starts with the PC's."""
+    with system.boot(caps="") as session:
+        session.wait_prompt()
+        assert abs(int(session.run("date +%s")) - time.time()) < 3
 
 
 def test_without_disk_capability(system):

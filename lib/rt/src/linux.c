@@ -10,6 +10,7 @@
 #include <sk/env.h>
 #include <sk/init.h>
 #include <sk/sys.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -199,13 +200,21 @@ static int64_t do_getpid(const uint64_t *a)
     return 1;
 }
 
-/* No battery-backed clock is asked: CLOCK_REALTIME counts from the kernel's start too. */
+/* Seconds since 1970 at which the kernel's clock was 0, as moe read it from the PC's clock; 0: not known. */
+static uint64_t clock_epoch_s(void)
+{
+    const char *text = getenv("SKERRY_EPOCH");
+
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
 static int64_t do_clock_gettime(const uint64_t *a)
 {
     struct timespec *ts = (struct timespec *)a[1];
     uint64_t now = sys_now_ns();
+    uint64_t epoch = a[0] == CLOCK_REALTIME || a[0] == CLOCK_REALTIME_COARSE ? clock_epoch_s() : 0;
 
-    *ts = (struct timespec){.tv_sec = (time_t)(now / NS_PER_S), .tv_nsec = (long)(now % NS_PER_S)};
+    *ts = (struct timespec){.tv_sec = (time_t)(epoch + now / NS_PER_S), .tv_nsec = (long)(now % NS_PER_S)};
     return 0;
 }
 

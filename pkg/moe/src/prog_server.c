@@ -2,6 +2,7 @@
 /* Requests for programs [proto/prog.h]: on the loader gate, which ned has, and on each program's own gate, which its
  * maker has; and how ned itself is started. */
 #include "prog.h"
+#include "wallclock.h"
 
 #include <sk/sys.h>
 #include <stdio.h>
@@ -256,7 +257,7 @@ static int64_t add_ned_caps(struct program *p)
 
 static int64_t add_ned_strings(struct program *p, const char *path, char *const argv[])
 {
-    char rsdp[40];
+    char rsdp[40], epoch[40];
     int res = strings_add(p->strings, STRING_ARG, path);
 
     for (int i = 0; argv[i]; i++) {
@@ -264,6 +265,8 @@ static int64_t add_ned_strings(struct program *p, const char *path, char *const 
     }
     snprintf(rsdp, sizeof(rsdp), "SKERRY_RSDP=0x%lx", boot->rsdp);
     res |= strings_add(p->strings, STRING_ENV, rsdp);
+    snprintf(epoch, sizeof(epoch), "SKERRY_EPOCH=%lu", wallclock_epoch());
+    res |= strings_add(p->strings, STRING_ENV, epoch);
     return res < 0 ? SK_ENOMEM : SK_OK;
 }
 

@@ -250,8 +250,10 @@ local function give_environment(program, name, options, extra)
             check(("start '%s': set %s"):format(name, key), os.setenv(program, key .. "=" .. tostring(source[key])))
         end
     end
-    local rsdp = _G.os.getenv("SKERRY_RSDP")
-    if rsdp then check("pass SKERRY_RSDP on", os.setenv(program, "SKERRY_RSDP=" .. rsdp)) end
+    for _, key in ipairs { "SKERRY_EPOCH", "SKERRY_RSDP" } do
+        local value = _G.os.getenv(key)
+        if value then check("pass " .. key .. " on", os.setenv(program, key .. "=" .. value)) end
+    end
 end
 
 local function create_program(loader, path, name, options)

@@ -73,14 +73,14 @@ static const char tutorial_trace[] =
     "log io red\n"
     "create rom/io kmem 0 prio 0\narg <rom/io>\narg <rom/nvme.vbus>\narg <-v>\narg <rom/nvme.vbus>\n"
     "cap icu type 10 rights 0x3f\ncap iommu type 11 rights 0x3f\ncap ioport type 12 rights 0x3f\n"
-    "cap nvme type 8 rights 0x10\ncap sigma0 type 2 rights 0x3f\nenv SKERRY_RSDP=0xf1234\nstart\n"
+    "cap nvme type 8 rights 0x10\ncap sigma0 type 2 rights 0x3f\nenv SKERRY_EPOCH=1795350896\nenv SKERRY_RSDP=0xf1234\nstart\n"
     "log nvme g\n"
     "create rom/nvme-drv kmem 0 prio 0\narg <rom/nvme-drv>\narg <-v>\narg <--client>\narg <cl1>\n"
-    "cap cl1 type 8 rights 0x10\ncap vbus type 8 rights 0x8\nenv SKERRY_RSDP=0xf1234\nstart\n"
+    "cap cl1 type 8 rights 0x10\ncap vbus type 8 rights 0x8\nenv SKERRY_EPOCH=1795350896\nenv SKERRY_RSDP=0xf1234\nstart\n"
     "mem 134217728 align 2097152 flags 3\n"
     "create rom/uvmm kmem 0 prio 0\narg <rom/uvmm>\narg <-drom/virt-pc.dtb>\n"
     "arg <-cconsole=hvc0 rdinit=/bin/sh>\narg <-rrom/rd>\narg <-krom/bzImage>\n"
-    "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x7\nenv SKERRY_RSDP=0xf1234\nstart\n";
+    "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x7\nenv SKERRY_EPOCH=1795350896\nenv SKERRY_RSDP=0xf1234\nstart\n";
 
 static void test_tutorial(void **state)
 {
@@ -94,8 +94,10 @@ static void test_tutorial(void **state)
     assert_non_null(f);
     fclose(f);
     setenv("SKERRY_RSDP", "0xf1234", 1);
+    setenv("SKERRY_EPOCH", "1795350896", 1);
     assert_string_equal(good(tutorial), tutorial_trace);
     unsetenv("SKERRY_RSDP");
+    unsetenv("SKERRY_EPOCH");
     unlink("rom/nvme.vbus");
     rmdir("rom");
     rmdir(folder);
