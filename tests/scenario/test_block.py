@@ -112,6 +112,48 @@ def test_disk_in_use(system):
     assert said(session, "cl2.*in use by client cl1")
 
 
+DYNAMIC = """package.path = "rom/?.lua";
+local L4 = require "L4";
+local vmm = require "vmm";
+local l = L4.default_loader;
+local drv = l:new_channel();
+local io_busses = { nvme = 1 }
+vmm.start_io(io_busses, "rom/test.vbus");
+l:start({ caps = { vbus = io_busses.nvme, svr = drv:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv -v");
+local function disk(...) return L4.cast(L4.Proto.Factory, drv):create(0, ...) end
+local function refused(...) local ok, why = pcall(disk, ...); print("refused:", not ok, why) end
+local function test(d, options) return l:start({ caps = { disk = d }, log = { "test", "y" } }, "rom/blktest " .. options) end
+%s
+"""
+
+
+def test_dynamic_clients(system):
+    """Made by a script while the devices are still looked at; gone with their last holder, disk and memory with them."""
+    system.add_nvme(system.disk())
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    script = f"""
+local d = disk("device={SERIAL}:n1", "ds-max=3");
+refused("device={SERIAL}:n1"); refused("device=NOSUCH"); refused("size=1"); refused("ds-max=3"); refused("device=A", "ds-max=99");
+test(d, "--ops 1000 --hostile"):wait(); d:drop();
+for i = 1, 70 do -- more than there may be clients at a time
+  local ok, d; repeat ok, d = pcall(disk, "device={SERIAL}:n1", i %% 10 == 0 and "read-only" or nil) until ok;
+  if i %% 10 == 0 then test(d, "--readonly --ops 200"):wait(); end
+  d:drop();
+end
+print("dynamic clients done");"""
+    with system.boot(ned=DYNAMIC % script.replace("%%", "%")) as session:
+        for _ in range(5):
+            session.expect(r"refused:\s+true", 60)
+        session.expect(VERIFIED, 60)
+        for _ in range(7):
+            session.expect(VERIFIED, 60)
+        session.expect("dynamic clients done", 60)
+    assert said(session, f"{SERIAL}:n1 is in use by client svr/")
+    assert said(session, "there is no device 'NOSUCH'")
+    assert said(session, "asks for 'size=1'") and said(session, "does not say which device") and said(session, "asks for 'ds-max=99'")
+    assert not said(session, "No dynamic clients")
+
+
 def test_gate_is_used_again(system):
     """A client that has ended leaves nothing behind: the next one has the same gate."""
     system.add_nvme(system.disk())

@@ -146,7 +146,20 @@ local function create_mem(mem, size)
     return check("create a memory allowance", os.mem_sub(mem, check_type("allowance", size, "integer")))
 end
 
+-- A disk of a block server: svr:create(0, "device=SERIAL:n1", "ds-max=5", "read-only")
+local function create_disk(server, ...)
+    local args = { ... }
+    for i, arg in ipairs(args) do
+        if type(arg) ~= "string" then fail("create(): argument %d of the disk is a %s; it must be a string", i, type(arg)) end
+        if #arg > 159 then fail("create(): argument %d of the disk is longer than 159 characters", i) end
+    end
+    if #args > 8 then fail("create(): a disk has no more than 8 arguments") end
+    if os.info(server) ~= "gate" then fail("create(): %s is no block server", tostring(names[server] or server)) end
+    return check(("create a disk (%s)"):format(table.concat(args, ", ")), os.block(server, table.unpack(args)))
+end
+
 local creators = {
+    [0] = create_disk,
     [L4.Proto.Dataspace] = create_dataspace,
     [L4.Proto.Log] = create_log,
     [L4.Proto.Scheduler] = create_sched,
@@ -160,7 +173,7 @@ function Cap:create(proto, ...)
     if not create then
         local name = tostring(proto)
         for k, v in pairs(L4.Proto) do if v == proto then name = "L4.Proto." .. k end end
-        fail("create(): a factory cannot create %s (it can: Dataspace, Log, Scheduler, Factory, Ipc_gate)", name)
+        fail("create(): a factory cannot create %s (it can: Dataspace, Log, Scheduler, Factory, Ipc_gate; 0: a disk)", name)
     end
     return create(self, ...)
 end

@@ -37,6 +37,9 @@ int64_t os_mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags);
 int64_t os_mem_sub(cap_t mem, uint64_t bytes);
 int64_t os_mem_stat(cap_t mem, uint64_t *allowed, uint64_t *used, uint64_t *free_bytes);
 
+/* A disk of a block server (proto/blk_factory.h) by its arguments; waits while the server still looks for it. */
+int64_t os_block_create(cap_t server, const char *const *args, unsigned count);
+
 int64_t os_log_create(cap_t loader, const char *tag, const char *colour);
 /* log, mem: CAP_NULL is not allowed; priority 0 and kmem 0: the loader's default. */
 int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem);

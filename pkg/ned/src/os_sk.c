@@ -2,6 +2,7 @@
 // ned's system interface on Skerry: kernel calls and moe's protocols. See os.h.
 #include "os.h"
 
+#include <proto/blk_factory.h>
 #include <proto/mem.h>
 #include <proto/prog.h>
 #include <sk/env.h>
@@ -124,6 +125,59 @@ int64_t os_mem_stat(cap_t mem, uint64_t *allowed, uint64_t *used, uint64_t *free
     *used = msg_get(&m);
     *free_bytes = msg_get(&m);
     return msg_end(&m);
+}
+
+/* --- block servers --- */
+
+#define BLOCK_WAIT_NS 40000000000ull
+
+static int64_t block_create(cap_t server, const char *const *args, unsigned count)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_FACTORY_CREATE);
+    msg_put(&m, count);
+    for (unsigned i = 0; i < count; i++) {
+        msg_put_str(&m, args[i]);
+    }
+    return call_for_cap(&m, server, 0);
+}
+
+/* Nothing to do: server_poll() returns, that is enough. */
+static void block_scanned(void *ctx)
+{
+    (void)ctx;
+}
+
+static int64_t block_notify(cap_t server, struct server_source *scanned)
+{
+    struct msg m;
+    int64_t err = server_signal(scanned, CAP_NULL, block_scanned, NULL);
+
+    if (err < 0) {
+        return err;
+    }
+    msg_begin(&m, BLK_FACTORY_NOTIFY);
+    msg_put_cap(&m, scanned->cap, RIGHT_CALL);
+    return call_for_status(&m, server);
+}
+
+int64_t os_block_create(cap_t server, const char *const *args, unsigned count)
+{
+    uint64_t deadline = sys_now_ns() + BLOCK_WAIT_NS;
+    struct server_source scanned = {0};
+    int64_t err = block_create(server, args, count);
+
+    if (err == SK_EAGAIN) {
+        int64_t notify = block_notify(server, &scanned);
+
+        err = notify < 0 ? notify : block_create(server, args, count);
+    }
+    while (err == SK_EAGAIN && server_poll(deadline)) { /* other events may come first */
+        err = block_create(server, args, count);
+    }
+    server_remove(&scanned);
+    return err;
 }
 
 int64_t os_log_create(cap_t loader, const char *tag, const char *colour)

@@ -94,6 +94,20 @@ static int prim_mem_stat(lua_State *l)
     return 3;
 }
 
+/* block(server, argument...) */
+static int prim_block(lua_State *l)
+{
+    const struct ned_cap *c = ned_cap_check(l, 1);
+    const char *args[8];
+    int count = lua_gettop(l) - 1;
+
+    luaL_argcheck(l, count <= (int)(sizeof args / sizeof args[0]), 2, "more than 8 arguments");
+    for (int i = 0; i < count; i++) {
+        args[i] = luaL_checkstring(l, i + 2);
+    }
+    return ned_cap_result(l, os_block_create(c->cap, args, (unsigned)count), RIGHT_CALL);
+}
+
 static int prim_log(lua_State *l)
 {
     const struct ned_cap *c = ned_cap_check(l, 1);
@@ -186,6 +200,7 @@ void ned_os_push(lua_State *l)
         {"mem_sub", prim_mem_sub},
         {"mem_stat", prim_mem_stat},
         {"log", prim_log},
+        {"block", prim_block},
         {"create", prim_create},
         {"arg", prim_arg},
         {"setenv", prim_setenv},

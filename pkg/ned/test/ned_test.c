@@ -114,6 +114,19 @@ static void test_io_files(void **state)
     assert_non_null(strstr(os_fake_trace, "arg <-v>\narg <rom/a.vbus>\ncap a "));
 }
 
+static void test_disk(void **state)
+{
+    (void)state;
+    good(HEAD
+         "local c = l:new_channel(); local d = L4.cast(L4.Proto.Factory, c):create(0, 'device=S:n1', 'read-only')\n"
+         "assert(d:info() == 'gate')");
+    assert_non_null(strstr(os_fake_trace, "disk <device=S:n1> <read-only>\n"));
+    bad(HEAD "l:new_channel():create(0, 'device=GONE', 'ds-max=2')", "cannot create a disk (device=GONE, ds-max=2): ");
+    bad(HEAD "l:new_channel():create(0, 7)", "argument 1 of the disk is a number");
+    bad(HEAD "L4.Env.sigma0:create(0, 'device=S:n1')", "is no block server");
+    bad(HEAD "l:new_channel():create(0, ('x'):rep(200))", "longer than 159");
+}
+
 static void test_wait(void **state)
 {
     (void)state;
@@ -267,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tutorial),
         cmocka_unit_test(test_io_files),
+        cmocka_unit_test(test_disk),
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_exit_handler),
         cmocka_unit_test(test_exit_handler_error),

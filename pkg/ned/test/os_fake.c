@@ -123,6 +123,20 @@ int64_t os_gate_create(void)
     return new_object(OBJ_GATE, RIGHT_ALL);
 }
 
+int64_t os_block_create(cap_t server, const char *const *args, unsigned count)
+{
+    (void)server;
+    trace("disk");
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(args[i], "device=GONE") == 0) {
+            return SK_ENODEV;
+        }
+        trace(" <%s>", args[i]);
+    }
+    trace("\n");
+    return new_object(OBJ_GATE, RIGHT_CALL);
+}
+
 int64_t os_mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
 {
     (void)mem;

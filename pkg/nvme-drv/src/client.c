@@ -2,15 +2,24 @@
 // Clients and their claims: see client.h.
 #include "client.h"
 
+#include <proto/blk_factory.h>
 #include <sk/env.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define GATE_CAPS 1u /* most capabilities in a request */
 
-static struct client *clients[OPTIONS_CLIENTS_MAX];
+#define CLIENTS_MAX (2 * OPTIONS_CLIENTS_MAX)
+
+static struct client *clients[CLIENTS_MAX];
 static unsigned client_count;
+static struct client *retired;         /* memory to be freed when none of its handlers can run */
+static struct nvme_ctrl *const *known; /* controllers, as of the last clients_match() */
+static unsigned known_count;
+static bool known_all;
 static cap_t fault_page; /* replaces memory that a client took away */
 
 static void client_open(const struct client_options *o)
@@ -87,10 +96,22 @@ static void client_claim(struct client *c)
     client_attach(c);
 }
 
-static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned)
+static void log_missing(const struct client *c, int64_t err)
 {
     char list[512];
 
+    if (err == SK_EEXIST) {
+        log_error("NVMe[]: Client %s: several partitions are called '%s': use the GUID of one", c->options->cap,
+                  c->options->device);
+    } else {
+        target_list(known, known_count, list, sizeof(list));
+        log_error("NVMe[]: Client %s: there is no device '%s'; there is: %s", c->options->cap, c->options->device,
+                  list);
+    }
+}
+
+static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned)
+{
     if (c->state != CLIENT_SCANNING) {
         return;
     }
@@ -105,23 +126,117 @@ static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsign
     if (!all_scanned) {
         return;
     }
-    if (err == SK_EEXIST) {
-        log_error("NVMe[]: Client %s: several partitions are called '%s': use the GUID of one", c->options->cap,
-                  c->options->device);
-    } else {
-        target_list(ctrl, count, list, sizeof(list));
-        log_error("NVMe[]: Client %s: there is no device '%s'; there is: %s", c->options->cap, c->options->device,
-                  list);
-    }
+    log_missing(c, err);
     c->state = CLIENT_MISSING;
     client_notify(c);
 }
 
 void clients_match(struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned)
 {
+    known = ctrl;
+    known_count = count;
+    known_all = all_scanned;
     for (unsigned i = 0; i < client_count; i++) {
         client_match(clients[i], ctrl, count, all_scanned);
     }
+}
+
+/* --- dynamic clients --- */
+
+struct dynamic_client {
+    struct client client; /* first */
+    struct client_options options;
+    char name[24], device[BLK_FACTORY_TEXT];
+};
+
+static void retired_free(void)
+{
+    while (retired) {
+        struct client *c = retired;
+
+        retired = c->next_retired;
+        free(c);
+    }
+}
+
+static struct client *dynamic_new(const struct client_options *o)
+{
+    static unsigned number;
+    struct dynamic_client *d = client_count < CLIENTS_MAX ? calloc(1, sizeof(*d)) : NULL;
+
+    if (!d) {
+        log_error("NVMe[]: A dynamic client for '%s': no memory, or more than %u clients", o->device, CLIENTS_MAX);
+        return NULL;
+    }
+    (void)snprintf(d->name, sizeof(d->name), "svr/%u", ++number);
+    (void)snprintf(d->device, sizeof(d->device), "%s", o->device);
+    d->options = *o;
+    d->options.cap = d->name;
+    d->options.device = d->device;
+    d->client.options = &d->options;
+    d->client.dynamic = true;
+    blkdev_init(&d->client.blk);
+    return &d->client;
+}
+
+/* Finds and claims the disk. */
+static int64_t dynamic_claim(struct client *c)
+{
+    int64_t err = target_find(known, known_count, c->options->device, &c->target);
+
+    if (err && !known_all) {
+        log_info("NVMe[]: Client %s: '%s' is not known yet, the devices are still being looked at", c->options->cap,
+                 c->options->device);
+        return SK_EAGAIN;
+    }
+    if (err) {
+        log_missing(c, err);
+        return err == SK_EEXIST ? SK_EINVAL : SK_ENODEV;
+    }
+    c->target.readonly |= c->options->readonly;
+    client_claim(c);
+    return c->state == CLIENT_READY ? SK_OK : SK_EBUSY;
+}
+
+int64_t client_create(const struct client_options *o, struct client **out)
+{
+    retired_free();
+    struct client *c = dynamic_new(o);
+
+    if (!c) {
+        return SK_ENOMEM;
+    }
+    int64_t err = dynamic_claim(c);
+
+    if (!err) {
+        err = server_gate(&c->gate, CAP_NULL, session_call, session_unused, c, GATE_CAPS);
+        if (err < 0) {
+            log_error("NVMe[]: Client %s: making its gate: %s", c->options->cap, sk_strerror(err));
+        }
+    }
+    if (err < 0) {
+        free(c);
+        return err;
+    }
+    log_info("NVMe[]: Client %s has %s%s", c->options->cap, c->options->device,
+             c->target.readonly ? " (read-only)" : "");
+    clients[client_count++] = c;
+    *out = c;
+    return SK_OK;
+}
+
+void client_destroy(struct client *c)
+{
+    unsigned i = 0;
+
+    while (clients[i] != c) {
+        i++;
+    }
+    client_count--;
+    memmove(&clients[i], &clients[i + 1], (client_count - i) * sizeof(clients[0]));
+    server_remove(&c->gate);
+    c->next_retired = retired;
+    retired = c;
 }
 
 int64_t client_status(struct client *c)

@@ -25,7 +25,9 @@ struct client {
     struct server_source gate;
     struct server_source kick[BLK_QUEUES];
     cap_t call[BLK_QUEUES];
-    cap_t changed;   /* signal of BLK_BIND_READY */
+    cap_t changed; /* signal of BLK_BIND_READY */
+    bool dynamic;  /* ends with its last holder */
+    struct client *next_retired;
     bool announced;  /* the log line of its first use */
     bool wants_idle; /* was told SK_EAGAIN by an operation that needs idle queues */
     struct blkdev blk;
@@ -41,6 +43,11 @@ void client_notify(struct client *c);
 int64_t client_status(struct client *c);
 /* The block device as it is at the beginning of a session. It holds no memory. */
 void client_attach(struct client *c);
+/* A dynamic client whose disk is claimed; its gate is not handed out yet. SK_EAGAIN: the disk may still appear;
+ * SK_ENODEV, SK_EBUSY, SK_EINVAL (the name fits several), SK_ENOMEM. All with a line. */
+__attribute__((warn_unused_result)) int64_t client_create(const struct client_options *o, struct client **out);
+/* A dynamic client's end: it holds nothing any more and has no claim. Safe inside its own handlers. */
+void client_destroy(struct client *c);
 /* The claim ends: others that wait for the disk get it. */
 void client_unclaim(struct client *c);
 

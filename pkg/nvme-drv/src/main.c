@@ -2,6 +2,7 @@
 /* nvme-drv: NVMe controllers of a virtual bus as virtio block devices. Order of things: options, controllers on the
  * bus, clients' gates, then each controller's worker, and the event loop for ever. */
 #include "client.h"
+#include "factory.h"
 
 #include <rt/guard.h>
 #include <sk/env.h>
@@ -16,6 +17,7 @@ static struct options options;
 static void scan_finished(void)
 {
     clients_match(scanned, scanned_count, true);
+    factory_scanned();
     if (!sk_env_get("svr")) {
         log_info("NVMe[]: Capability 'svr' not found. No dynamic clients accepted.");
     }
@@ -46,6 +48,9 @@ int main(int argc, char **argv)
     log_info("NVMe[]: NVMe driver says hello.");
     rt_fault_hook = client_fault;
     clients_open(&options);
+    if (sk_env_get("svr") && !factory_open(sk_env_get("svr"))) {
+        return 1;
+    }
     log_info("NVMe[]: Starting device discovery.");
     cap_t bus = sk_env_get("vbus");
 

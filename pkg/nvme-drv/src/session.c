@@ -68,6 +68,9 @@ static void session_clear(struct client *c)
 {
     session_release(c);
     client_unclaim(c);
+    if (c->dynamic) {
+        client_destroy(c);
+    }
 }
 
 void session_unused(void *ctx)

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../src/factory.h"
 #include "../src/options.h"
 #include "../src/target.h"
 #include <abi/types.h>
@@ -109,6 +110,27 @@ static void test_too_many_clients(void **state)
     }
     assert_false(options_parse(&o, argc, argv, error, sizeof(error)));
     assert_non_null(strstr(error, "c32"));
+}
+
+static void test_factory_arguments(void **state)
+{
+    struct client_options c = {0};
+
+    (void)state;
+    assert_null(factory_arg(&c, "device=A=B:n1"));
+    assert_null(factory_arg(&c, "ds-max=16"));
+    assert_false(c.readonly);
+    assert_null(factory_arg(&c, "read-only"));
+    assert_string_equal(c.device, "A=B:n1");
+    assert_int_equal(c.ds_max, 16);
+    assert_true(c.readonly);
+    static const char *const bad[] = {"device=B",  "ds-max=0", "ds-max=17", "ds-max=",    "ds-max=-1",
+                                      "ds-max=1x", "readonly", "",          "read-only ", "DEVICE=A"};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_non_null(factory_arg(&c, bad[i]));
+    }
+    c = (struct client_options){0};
+    assert_non_null(factory_arg(&c, "device="));
 }
 
 /* --- targets --- */
@@ -234,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_too_many_clients),
+        cmocka_unit_test(test_factory_arguments),
         cmocka_unit_test_setup(test_find, setup),
         cmocka_unit_test_setup(test_not_found, setup),
         cmocka_unit_test_setup(test_overlap, setup),

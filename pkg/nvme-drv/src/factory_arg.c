@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Arguments of dynamic clients: see factory.h.
+#include "factory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <virtio/gmem.h>
+
+static const char *behind(const char *text, const char *key)
+{
+    size_t len = strlen(key);
+
+    return strncmp(text, key, len) == 0 ? text + len : NULL;
+}
+
+const char *factory_arg(struct client_options *o, const char *text)
+{
+    const char *device = behind(text, "device="), *ds_max = behind(text, "ds-max=");
+    char *end;
+
+    if (strcmp(text, "read-only") == 0) {
+        o->readonly = true;
+        return NULL;
+    }
+    if (device) {
+        if (o->device || *device == 0) {
+            return "exactly one device is needed";
+        }
+        o->device = device;
+        return NULL;
+    }
+    if (!ds_max) {
+        return "known are device=DISK, ds-max=N and read-only";
+    }
+    unsigned long n = strtoul(ds_max, &end, 10);
+
+    if (*ds_max < '0' || *ds_max > '9' || *end || n < 1 || n > GMEM_MAX_REGIONS) {
+        return "ds-max is a number from 1 to 16";
+    }
+    o->ds_max = (unsigned)n;
+    return NULL;
+}
+_Static_assert(GMEM_MAX_REGIONS == 16, "the message above says so");
