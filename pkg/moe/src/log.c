@@ -3,9 +3,9 @@
  *
  * Input goes to the session that bound last, until that session ends. It waits in a small ring; what does not fit is
  * lost, as on any serial line. */
-#include "logline.h"
 #include "moe.h"
 
+#include <logline/logline.h>
 #include <proto/log.h>
 #include <rt/start.h>
 #include <sk/env.h>

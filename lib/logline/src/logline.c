@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Lines of tagged logs.
-#include "logline.h"
+#include <logline/logline.h>
 
 #include <stdio.h>
 #include <string.h>

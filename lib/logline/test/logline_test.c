@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "logline.h"
+#include <logline/logline.h>
 
 static char out[8192];
 static size_t out_len, writes;
