@@ -134,8 +134,14 @@ local function create_dataspace(mem, size, flags, align)
     return cap
 end
 
-local function create_log(_, tag, colour)
-    return check("create a log", os.log(env("loader"), check_type("log tag", tag, "string"), colour or ""))
+-- Logs are made by moe's loader, and by any other server of factories for logs (cons) that a script has a channel to.
+local function create_log(factory, tag, colour)
+    check_type("log tag", tag, "string")
+    if factory == nil or (names[factory] or ""):find("^L4%.Env%.") then
+        return check("create a log", os.log(env("loader"), tag, colour or ""))
+    end
+    local what = ("create the console '%s' (is the channel's server running?)"):format(tag)
+    return check(what, os.console(factory, tag, colour or ""))
 end
 
 local function create_sched(_, max_prio, base_prio, cpus)
@@ -233,14 +239,14 @@ function Loader:new_channel()
     return cap
 end
 
-local function make_log(log, name)
+local function make_log(loader, log, name)
     if is_cap(log) then return log end
-    if log == nil then return create_log(nil, name, "") end
+    if log == nil then return create_log(loader.log_fab, name, "") end
     if type(log) ~= "table" then fail("start '%s': log is { \"tag\", \"colour\" } or a capability", name) end
     for k in pairs(log) do
         if k ~= 1 and k ~= 2 then fail("start '%s': log has only a tag and a colour, no '%s'", name, tostring(k)) end
     end
-    return create_log(nil, log[1] or name, log[2])
+    return create_log(loader.log_fab, log[1] or name, log[2])
 end
 
 local function give_caps(program, name, caps)
@@ -278,7 +284,7 @@ local function create_program(loader, path, name, options)
     local mem = options.mem or options.factory or loader.mem or loader.factory or env("mem")
     if math.type(mem) == "integer" then mem = create_mem(env("mem"), mem) end
     if not is_cap(mem) then fail("start '%s': mem is a number of bytes or a memory capability", name) end
-    local log <close> = os.copy(make_log(options.log, name), ALL)
+    local log <close> = os.copy(make_log(loader, options.log, name), ALL)
     local program, reason, code = os.create(loader.loader or env("loader"), path, options.kmem or 0, prio, log, mem)
     if not program then
         if code == -1 then reason = "it is no ELF program for this system (the loader's line says what is wrong)" end

@@ -41,6 +41,8 @@ int64_t os_mem_stat(cap_t mem, uint64_t *allowed, uint64_t *used, uint64_t *free
 int64_t os_block_create(cap_t server, const char *const *args, unsigned count);
 
 int64_t os_log_create(cap_t loader, const char *tag, const char *colour);
+/* By a console server's factory [proto/cons.h]. SK_ETIMEDOUT: nobody serves it. */
+int64_t os_console_create(cap_t factory, const char *name, const char *colour);
 /* log, mem: CAP_NULL is not allowed; priority 0 and kmem 0: the loader's default. */
 int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem);
 int64_t os_program_arg(cap_t program, const char *arg);

@@ -3,6 +3,7 @@
 #include "os.h"
 
 #include <proto/blk_factory.h>
+#include <proto/cons.h>
 #include <proto/mem.h>
 #include <proto/prog.h>
 #include <sk/env.h>
@@ -11,6 +12,8 @@
 #include <sk/sys.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SERVER_START_NS 10000000000u /* a server that does not take a call after so long is not there */
 
 bool os_env_at(unsigned i, const char **name, cap_t *cap)
 {
@@ -63,10 +66,10 @@ int64_t os_gate_create(void)
 }
 
 /* Sends m, whose reply brings one capability behind `skip` words. */
-static int64_t call_for_cap(struct msg *m, cap_t gate, unsigned skip)
+static int64_t call_for_cap_until(struct msg *m, cap_t gate, unsigned skip, uint64_t deadline)
 {
     msg_recv_caps(m, 1);
-    int64_t err = msg_call(m, gate, DEADLINE_NEVER);
+    int64_t err = msg_call(m, gate, deadline);
     if (err < 0) {
         return err;
     }
@@ -82,6 +85,11 @@ static int64_t call_for_cap(struct msg *m, cap_t gate, unsigned skip)
         return err;
     }
     return cap;
+}
+
+static int64_t call_for_cap(struct msg *m, cap_t gate, unsigned skip)
+{
+    return call_for_cap_until(m, gate, skip, DEADLINE_NEVER);
 }
 
 /* Sends m, whose reply is only a status. */
@@ -188,6 +196,16 @@ int64_t os_log_create(cap_t loader, const char *tag, const char *colour)
     msg_put_str(&m, tag);
     msg_put_str(&m, colour);
     return call_for_cap(&m, loader, 0);
+}
+
+int64_t os_console_create(cap_t factory, const char *name, const char *colour)
+{
+    struct msg m;
+
+    msg_begin(&m, CONS_CREATE);
+    msg_put_str(&m, name);
+    msg_put_str(&m, colour);
+    return call_for_cap_until(&m, factory, 0, sys_now_ns() + SERVER_START_NS);
 }
 
 int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem)

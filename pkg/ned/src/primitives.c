@@ -115,6 +115,13 @@ static int prim_log(lua_State *l)
     return ned_cap_result(l, os_log_create(c->cap, luaL_checkstring(l, 2), luaL_checkstring(l, 3)), RIGHT_ALL);
 }
 
+static int prim_console(lua_State *l)
+{
+    const struct ned_cap *c = ned_cap_check(l, 1);
+
+    return ned_cap_result(l, os_console_create(c->cap, luaL_checkstring(l, 2), luaL_checkstring(l, 3)), RIGHT_ALL);
+}
+
 /* create(loader, path, kernel memory, priority, log, mem) */
 static int prim_create(lua_State *l)
 {
@@ -201,6 +208,7 @@ void ned_os_push(lua_State *l)
         {"mem_stat", prim_mem_stat},
         {"log", prim_log},
         {"block", prim_block},
+        {"console", prim_console},
         {"create", prim_create},
         {"arg", prim_arg},
         {"setenv", prim_setenv},

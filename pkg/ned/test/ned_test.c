@@ -179,6 +179,25 @@ static void test_api(void **state)
     assert_non_null(strstr(os_fake_trace, "create rom/y kmem 0 prio 30\narg <rom/y>\nenv A=1\nstart"));
 }
 
+static void test_consoles(void **state)
+{
+    (void)state;
+    good(HEAD "l.log_fab = l:new_channel()\n"
+              "l:start({ log = L4.Env.log, caps = { cons = l.log_fab:svr() } }, 'rom/cons')\n"
+              "l:start({ log = l.log_fab:create(L4.Proto.Log, 'one', 'r') }, 'rom/x')\n"
+              "l:start({ log = { 'two', 'g' } }, 'rom/x')\n"
+              "l:start({}, 'rom/x')\n"
+              "l:start({ log = L4.Env.user_factory:create(L4.Proto.Log, 'three', 'b') }, 'rom/x')\n"
+              "vmm.start_vm{ id = 4, mem = 16, kernel = 'k' }\n"
+              "l.log_fab = nil");
+    assert_non_null(strstr(os_fake_trace, "cap cons type 8 rights 0x10\n"));
+    assert_non_null(strstr(os_fake_trace, "console one r\n"));
+    assert_non_null(strstr(os_fake_trace, "console two g\n"));
+    assert_non_null(strstr(os_fake_trace, "console x \n"));
+    assert_non_null(strstr(os_fake_trace, "log three b\n"));
+    assert_non_null(strstr(os_fake_trace, "console vm4 w\n"));
+}
+
 static void test_vm_keys(void **state)
 {
     (void)state;
@@ -285,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_exit_handler),
         cmocka_unit_test(test_exit_handler_error),
         cmocka_unit_test(test_api),
+        cmocka_unit_test(test_consoles),
         cmocka_unit_test(test_vm_keys),
         cmocka_unit_test(test_script_errors),
         cmocka_unit_test(test_start_errors),

@@ -170,6 +170,15 @@ int64_t os_log_create(cap_t loader, const char *tag, const char *colour)
     return new_object(OBJ_GATE, RIGHT_CALL);
 }
 
+int64_t os_console_create(cap_t factory, const char *name, const char *colour)
+{
+    if (!objects[factory].live) {
+        return SK_ECAP;
+    }
+    trace("console %s %s\n", name, colour);
+    return new_object(OBJ_GATE, RIGHT_CALL);
+}
+
 int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem)
 {
     if (os_fake_create_error != 0) {

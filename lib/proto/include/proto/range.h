@@ -15,4 +15,5 @@ enum proto_range {
     PROTO_BLK = 0x600,
     PROTO_MOE = 0x700,
     PROTO_BLK_FACTORY = 0x800,
+    PROTO_CONS = 0x900,
 };
