@@ -139,6 +139,7 @@ static void build_zeroes(struct blk_queue *q, struct nvme_cmd *cmd, struct nvme_
     sqe->cdw11 = (uint32_t)(r->lba >> 32);
     sqe->cdw12 =
         (uint32_t)(field_prep(NVME_RW_NLB, blocks - 1) | (r->unmap ? NVME_WZ_DEAC : 0) | (d->fua ? NVME_RW_FUA : 0));
+    nvme_ns_finish(d->target.ns, sqe);
     r->lba += blocks;
     r->blocks -= blocks;
     q->range_index += r->blocks == 0;

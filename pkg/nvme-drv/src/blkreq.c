@@ -142,6 +142,7 @@ static int64_t submit_rw(struct blk_queue *q, struct blk_req *r, uint64_t now)
     sqe->cdw10 = (uint32_t)q->lba;
     sqe->cdw11 = (uint32_t)(q->lba >> 32);
     sqe->cdw12 = (blocks - 1) | (write && d->fua ? (uint32_t)NVME_RW_FUA : 0);
+    nvme_ns_finish(ns, sqe);
     cmd->lba = q->lba;
     cmd->done = cmd_done;
     cmd->ctx = r;

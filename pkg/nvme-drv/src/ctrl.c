@@ -212,6 +212,7 @@ int64_t ctrl_queue_count(struct nvme_ctrl *c)
         unsigned pairs = (c->hw->bar_size - NVME_DOORBELLS) / (2 * c->doorbell_stride);
         unsigned granted = (unsigned)min(field_get(NVME_NUM_QUEUES_NSQ, got), field_get(NVME_NUM_QUEUES_NCQ, got)) + 1;
 
+        granted = min(granted, NVME_IO_QUEUES_MAX);
         c->io_granted = min(granted, pairs - 1);
     }
     return err;
@@ -219,16 +220,60 @@ int64_t ctrl_queue_count(struct nvme_ctrl *c)
 
 /* --- namespaces --- */
 
-static int64_t ns_add(struct nvme_ctrl *c, uint32_t nsid)
+void nvme_ns_special(const struct nvme_ns *ns, struct nvme_sqe *sqe)
 {
-    struct ident_ns info;
+    bool read = sqe->opcode == NVME_IO_READ;
+
+    if (ns->info.protect) {
+        sqe->cdw12 |= (uint32_t)NVME_RW_PRACT | (read ? ns->info.read_flags : 0);
+        sqe->cdw14 = ns->info.ref_tag ? sqe->cdw10 : 0; /* of the first block */
+    }
+    if (ns->info.metadata) {
+        sqe->mptr = ns->ctrl->meta.dev + (read ? NVME_META_BYTES : 0);
+    }
+}
+
+/* Room for the separate metadata of one command; what is read there, nobody looks at. */
+static int64_t meta_prepare(struct nvme_ctrl *c, const struct ident_ns *info)
+{
+    if (info->metadata == 0 || c->meta.mem) {
+        return SK_OK;
+    }
+    return c->hw->ops->dma_alloc(c->hw, 2ul * NVME_META_BYTES, &c->meta);
+}
+
+/* NULL: it can be used. Otherwise SK_E* or, with SK_OK, why not. */
+static int64_t ns_identify(struct nvme_ctrl *c, uint32_t nsid, struct ident_ns *info, const char **why)
+{
     int64_t err = admin_identify(c, NVME_CNS_NAMESPACE, nsid, "Identify Namespace");
 
+    *why = "it cannot be identified";
     if (err) {
         return err == SK_EIO ? SK_OK : err; /* one bad namespace does not end the others */
     }
-    const char *why = ident_ns_parse(c->scratch.mem, &info);
+    *why = ident_ns_parse(c->scratch.mem, info);
+    if (*why || hw_r32(c->hw, NVME_VS) < NVME_VS_1_3) {
+        return SK_OK;
+    }
+    err = admin_identify(c, NVME_CNS_NS_DESCS, nsid, "Identify, namespace descriptors");
+    if (err == SK_OK) {
+        *why = ident_descs_parse(c->scratch.mem);
+    }
+    return err == SK_EIO ? SK_OK : err;
+}
 
+static int64_t ns_add(struct nvme_ctrl *c, uint32_t nsid)
+{
+    struct ident_ns info;
+    const char *why;
+    int64_t err = ns_identify(c, nsid, &info, &why);
+
+    if (err) {
+        return err;
+    }
+    if (!why && meta_prepare(c, &info)) {
+        why = "there is no memory for its metadata";
+    }
     if (why) {
         log_warn("NVMe[%s]: NSID %u is not used: %s", c->id.serial, nsid, why);
         return SK_OK;
@@ -246,7 +291,9 @@ static int64_t ns_add(struct nvme_ctrl *c, uint32_t nsid)
     *ns = (struct nvme_ns){.ctrl = c, .nsid = nsid, .info = info};
     uint64_t most = max(c->id.max_transfer, info.block_size);
 
-    ns->max_transfer = (uint32_t)min(most, 65536ull * info.block_size);
+    uint64_t blocks = min(65536ull, info.metadata ? NVME_META_BYTES / info.metadata : 65536ull);
+
+    ns->max_transfer = (uint32_t)min(most, blocks * info.block_size);
     ns->queue = queue_for_namespace(c, nsid);
     if (!ns->queue) {
         free(ns);
@@ -262,7 +309,7 @@ static int64_t ctrl_namespaces(struct nvme_ctrl *c)
 {
     uint32_t last = 0;
 
-    while (c->ns_count < NVME_NS_MAX) {
+    for (;;) {
         uint32_t page[1024]; /* a copy: the scratch buffer is needed for each namespace */
         int64_t err = admin_identify(c, NVME_CNS_ACTIVE_LIST, last, "Identify, active namespaces");
 
@@ -275,13 +322,17 @@ static int64_t ctrl_namespaces(struct nvme_ctrl *c)
                 return SK_OK; /* the end, or no ascending list */
             }
             last = page[i];
+            if (c->ns_count == NVME_NS_MAX) {
+                log_error("NVMe[%s]: Namespaces from NSID %u on are not used: %u are the most", c->id.serial, last,
+                          NVME_NS_MAX);
+                return SK_OK;
+            }
             err = ns_add(c, last);
             if (err) {
                 return err;
             }
         }
     }
-    return SK_OK;
 }
 
 static int64_t ctrl_identify(struct nvme_ctrl *c)
@@ -307,6 +358,31 @@ static int64_t ctrl_identify(struct nvme_ctrl *c)
         c->id.dptr = DPTR_PRP;
     }
     return SK_OK;
+}
+
+int64_t ctrl_write_cache(struct nvme_ctrl *c, bool first)
+{
+    struct nvme_sqe get = {.opcode = NVME_ADMIN_GET_FEATURES, .cdw10 = NVME_FEAT_WRITE_CACHE};
+    struct nvme_sqe set = {.opcode = NVME_ADMIN_SET_FEATURES, .cdw10 = NVME_FEAT_WRITE_CACHE, .cdw11 = c->id.vwc};
+    uint32_t dw0;
+
+    if (!c->id.cache) {
+        return SK_OK; /* there is none */
+    }
+    int64_t err = ctrl_admin(c, &get, "Asking for the state of the write cache", &dw0);
+
+    if (err) {
+        return err == SK_EIO ? SK_OK : err; /* taken to be on: flushes cannot do harm */
+    }
+    bool on = (dw0 & NVME_WRITE_CACHE_WCE) != 0;
+
+    if (first) {
+        c->id.vwc = on;
+        log_info("Write Cache: %s", on ? "on" : "off");
+    } else if (on != c->id.vwc) { /* clients were told something else */
+        err = ctrl_admin(c, &set, "Setting the write cache as it was", NULL);
+    }
+    return err;
 }
 
 /* --- start --- */
@@ -361,7 +437,8 @@ static int64_t ctrl_bring_up(struct nvme_ctrl *c)
         log_error("NVMe[%s]: Memory for the admin queue: none left; give the program more", c->hw->name);
         return SK_ENOMEM;
     }
-    if ((err = ctrl_enable(c)) || (err = ctrl_identify(c)) || (err = ctrl_queue_count(c))) {
+    if ((err = ctrl_enable(c)) || (err = ctrl_identify(c)) || (err = ctrl_write_cache(c, true)) ||
+        (err = ctrl_queue_count(c))) {
         return err;
     }
     return ctrl_namespaces(c);

@@ -30,7 +30,9 @@
 #define NVME_HEALTH_NS 1000000000ull /* with commands in flight, CSTS is looked at this often */
 #define NVME_RESET_TRIES 3u
 #define NVME_BARREN_RESETS 6u
-#define NVME_NS_MAX 1024u
+#define NVME_NS_MAX 16384u
+#define NVME_IO_QUEUES_MAX 64u
+#define NVME_META_BYTES 65536u
 
 enum ctrl_state { CTRL_INIT, CTRL_READY, CTRL_RESETTING, CTRL_DEAD };
 
@@ -70,6 +72,7 @@ struct nvme_ctrl {
     uint32_t aborting;       /* Abort commands in flight */
     uint32_t barren;         /* resets since something was completed */
     uint64_t completed;      /* I/O completions at the last reset */
+    struct nvme_dma meta;    /* for separate metadata: zeros to write, then the same to read into; or nothing */
     struct nvme_dma scratch; /* 64 KiB for Identify data and partition tables */
 };
 
@@ -80,6 +83,15 @@ struct nvme_ctrl {
 __attribute__((warn_unused_result)) int64_t nvme_ctrl_start(struct nvme_ctrl *c);
 /* Worker, when reset_wanted is set: resets the controller and creates its queues again. */
 void nvme_ctrl_recover(struct nvme_ctrl *c);
+
+/* What a read, write or write zeroes needs on a namespace with metadata, once its LBA and length are filled in. */
+void nvme_ns_special(const struct nvme_ns *ns, struct nvme_sqe *sqe);
+static inline void nvme_ns_finish(const struct nvme_ns *ns, struct nvme_sqe *sqe)
+{
+    if (ns->info.special) {
+        nvme_ns_special(ns, sqe);
+    }
+}
 
 /* Event: completions of all queues with that vector. */
 void nvme_ctrl_interrupt(struct nvme_ctrl *c, uint16_t vector);

@@ -23,6 +23,8 @@ __attribute__((warn_unused_result)) int64_t ctrl_admin(struct nvme_ctrl *c, cons
                                                        const char *what, uint32_t *dw0);
 /* Asks for as many I/O queues as there may be. */
 __attribute__((warn_unused_result)) int64_t ctrl_queue_count(struct nvme_ctrl *c);
+/* Reads the state of the volatile write cache into id.vwc; later (not first) makes it the same again. */
+__attribute__((warn_unused_result)) int64_t ctrl_write_cache(struct nvme_ctrl *c, bool first);
 /* Makes the queue pair known to the controller. */
 __attribute__((warn_unused_result)) int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q);
 /* Nothing goes to the controller any more; everything in flight ends. */

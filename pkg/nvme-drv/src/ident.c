@@ -24,7 +24,7 @@ const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *o
     text_copy(out->serial, id->sn, sizeof(id->sn), true);
     text_copy(out->model, id->mn, sizeof(id->mn), false);
     text_copy(out->firmware, id->fr, sizeof(id->fr), false);
-    out->vwc = (id->vwc & NVME_VWC_PRESENT) != 0;
+    out->vwc = out->cache = (id->vwc & NVME_VWC_PRESENT) != 0;
     out->dsm = (id->oncs & NVME_ONCS_DSM) != 0;
     out->write_zeroes = (id->oncs & NVME_ONCS_WRITE_ZEROES) != 0;
     out->max_transfer = id->mdts == 0 || id->mdts >= 8 ? IDENT_MAX_TRANSFER : 4096u << id->mdts;
@@ -34,6 +34,51 @@ const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *o
     if (field_get(NVME_SQES_MIN, id->sqes) > 6 || field_get(NVME_SQES_MAX, id->sqes) < 6 ||
         field_get(NVME_SQES_MIN, id->cqes) > 4 || field_get(NVME_SQES_MAX, id->cqes) < 4) {
         return "it does not take queue entries of 64 and 16 bytes";
+    }
+    return NULL;
+}
+
+/* Metadata [NVMe-1.4 8.2, 8.3]: data can be exchanged alone when the metadata are protection information only, which
+ * the controller adds and removes (PRACT), or when they are transferred apart from the data. */
+static const char *parse_metadata(const struct nvme_id_ns *id, uint32_t lbaf, struct ident_ns *out)
+{
+    uint64_t bytes = field_get(NVME_LBAF_MS, lbaf), type = field_get(NVME_DPS_TYPE, id->dps);
+
+    if (type > 3 || (type != 0 && bytes < 8)) {
+        return "its kind of protection information is impossible";
+    }
+    if (type != 0 && bytes > 8) {
+        return "its protection information is part of larger metadata; format it with 8 bytes of metadata or none";
+    }
+    if (type == 0 && bytes != 0 && (id->flbas & NVME_FLBAS_EXTENDED)) {
+        return "its metadata lie within the blocks (extended LBAs); format it with separate metadata or none";
+    }
+    out->special = bytes != 0;
+    out->protect = type != 0;
+    out->ref_tag = type == 1 || type == 2;
+    out->metadata = (uint16_t)(type == 0 ? bytes : 0);
+    /* the reference tag is not checked: blocks that were never written need not have a right one, but zeros have a
+     * right guard */
+    out->read_flags = type == 0 ? 0 : (uint32_t)NVME_RW_CHECK_GUARD;
+    return NULL;
+}
+
+const char *ident_descs_parse(const uint8_t page[4096])
+{
+    for (unsigned off = 0; off + 4 <= 4096 && page[off + 1] != 0; off += 4u + page[off + 1]) { /* NIDL 0: the end */
+        if (page[off] != NVME_NIDT_CSI || page[off + 1] != 1 || off + 5 > 4096) {
+            continue;
+        }
+        switch (page[off + 4]) {
+        case NVME_CSI_NVM:
+            return NULL;
+        case NVME_CSI_KV:
+            return "it is a key-value namespace, not a disk of blocks";
+        case NVME_CSI_ZNS:
+            return "it is a zoned namespace, which cannot be written in any order as guests do";
+        default:
+            return "it has a command set that is not known";
+        }
     }
     return NULL;
 }
@@ -53,12 +98,6 @@ const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out)
     if (id->nsze == 0 || id->nsze > (uint64_t)INT64_MAX >> lbads) {
         return "its size is impossible";
     }
-    if (field_get(NVME_LBAF_MS, lbaf) != 0) {
-        return "it is formatted with metadata; format it without";
-    }
-    if (field_get(NVME_DPS_TYPE, id->dps) != 0) {
-        return "it is formatted with protection information; format it without";
-    }
     bool perf = (id->nsfeat & NVME_NSFEAT_OPTPERF) != 0;
 
     *out = (struct ident_ns){
@@ -70,7 +109,7 @@ const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out)
         .write_optimal = perf ? id->nows + 1u : 1,
         .discard_granularity = perf ? id->npdg + 1u : 1,
     };
-    return NULL;
+    return parse_metadata(id, lbaf, out);
 }
 
 static const struct status_text {

@@ -17,7 +17,8 @@ struct ident_ctrl {
     uint8_t abort_limit;   /* Abort commands at a time */
     uint32_t max_transfer; /* bytes */
     enum dptr_kind dptr;
-    bool vwc;
+    bool vwc;               /* has a volatile write cache; from nvme_ctrl_start() on: and it is switched on */
+    bool cache;             /* has one */
     bool dsm, write_zeroes; /* has these commands */
 };
 
@@ -25,6 +26,10 @@ struct ident_ns {
     uint64_t blocks;
     uint32_t block_size;
     bool readonly;
+    bool special;           /* commands need one of the next three (nvme_ns_special()) */
+    bool protect, ref_tag;  /* with protection information; whose reference tag is the LBA */
+    uint16_t metadata;      /* bytes per block, which go through a buffer of their own */
+    uint32_t read_flags;    /* checks, for cdw12 of reads */
     bool zeroes_deallocate; /* Write Zeroes can deallocate */
     /* in blocks, 1: nothing special */
     uint32_t write_granularity, write_optimal, discard_granularity;
@@ -34,6 +39,8 @@ struct ident_ns {
 const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *out);
 /* NULL, or why the namespace cannot be used. */
 const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out);
+/* The same of a page of namespace identification descriptors: only the NVM command set can be used. */
+const char *ident_descs_parse(const uint8_t page[4096]);
 
 /* A command's status in words, never NULL. */
 const char *nvme_status_text(uint32_t status);

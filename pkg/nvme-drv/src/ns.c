@@ -46,6 +46,7 @@ static int64_t ns_read_scratch(struct nvme_ns *ns, uint64_t lba, uint32_t blocks
     sqe->cdw10 = (uint32_t)lba;
     sqe->cdw11 = (uint32_t)(lba >> 32);
     sqe->cdw12 = (uint32_t)field_prep(NVME_RW_NLB, blocks - 1);
+    nvme_ns_finish(ns, sqe);
     cmd->lba = lba;
     cmd->done = read_done;
     cmd->ctx = &w;

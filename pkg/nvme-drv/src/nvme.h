@@ -145,13 +145,25 @@ enum nvme_io_opcode { /* [NVMe-1.4 6, figure 346] */
 #define NVME_CNS_NAMESPACE   0x00
 #define NVME_CNS_CONTROLLER  0x01
 #define NVME_CNS_ACTIVE_LIST 0x02
+#define NVME_CNS_NS_DESCS    0x03 /* [5.15.2.4], from version 1.3 on */
+#define NVME_VS_1_3 0x00010300u
+#define NVME_NIDT_CSI 0x04 /* [NVMe-2.0 5.17.2.4]: one byte, the namespace's command set */
+#define NVME_CSI_NVM 0x00
+#define NVME_CSI_KV  0x01
+#define NVME_CSI_ZNS 0x02
 /* Set Features [5.21] */
+#define NVME_FEAT_WRITE_CACHE 0x06 /* [5.21.1.6] cdw11 and dw0 */
+#define NVME_WRITE_CACHE_WCE BIT(0)
 #define NVME_FEAT_NUM_QUEUES 0x07 /* [5.21.1.7] cdw11 and dw0: NSQ 15:0, NCQ 31:16, 0-based */
 #define NVME_NUM_QUEUES_NSQ FIELD(15, 0)
 #define NVME_NUM_QUEUES_NCQ FIELD(31, 16)
 /* Read [6.9], Write [6.15]: cdw10 and cdw11 are the LBA, cdw12: */
 #define NVME_RW_NLB FIELD(15, 0) /* 0-based */
 #define NVME_RW_FUA BIT(30)
+#define NVME_RW_PRACT BIT(29)       /* the controller makes, or checks and removes, protection information [8.3] */
+#define NVME_RW_CHECK_GUARD BIT(28) /* PRCHK */
+#define NVME_RW_CHECK_APP   BIT(27)
+#define NVME_RW_CHECK_REF   BIT(26)
 /* Write Zeroes [6.16]: as Write, and cdw12: */
 #define NVME_WZ_DEAC BIT(25) /* may deallocate */
 /* Dataset Management [6.7]: cdw10 and cdw11 */

@@ -21,7 +21,7 @@ static int64_t ctrl_restart(struct nvme_ctrl *c)
         nvme_queue_rewind(c->io[i]);
     }
     nvme_queue_reset(&c->admin);
-    if ((err = ctrl_enable(c)) || (err = ctrl_queue_count(c))) {
+    if ((err = ctrl_enable(c)) || (err = ctrl_write_cache(c, false)) || (err = ctrl_queue_count(c))) {
         return err;
     }
     for (unsigned i = 0; i < c->io_count && !err; i++) {

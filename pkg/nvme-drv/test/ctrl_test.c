@@ -200,15 +200,100 @@ static void test_bad_namespaces(void **state)
     model_add_ns(m, 2, 100, 512);
     model_add_ns(m, 3, 100, 512);
     model_add_ns(m, 4, 100, 512);
-    m->ns[1].metadata = 8;
-    m->ns[2].dps = 1;
+    m->ns[1].metadata = 8; /* apart: can be used */
+    m->ns[2].metadata = 8;
+    m->ns[2].extended = true;
     m->ns[3].write_protected = true;
     struct nvme_ctrl *c = model_start(m, &err);
 
     assert_int_equal(err, SK_OK);
-    assert_int_equal(c->ns_count, 2);
-    assert_int_equal(c->ns[1]->nsid, 4);
-    assert_true(c->ns[1]->info.readonly);
+    assert_int_equal(c->ns_count, 3);
+    assert_int_equal(c->ns[1]->nsid, 2);
+    assert_int_equal(c->ns[1]->info.metadata, 8);
+    assert_int_equal(c->ns[2]->nsid, 4);
+    assert_true(c->ns[2]->info.readonly);
+}
+
+static void test_formats(void **state)
+{
+    static const struct {
+        uint16_t bytes;
+        uint8_t dps;
+        bool extended, usable;
+    } format[] = {
+        {0, 1, false, false}, {8, 1, false, true},     {8, 1, true, true},    {8, 2, true, true},
+        {8, 3, true, true},   {8, 5, true, false},     {64, 1, false, false}, {64, 0, false, true},
+        {64, 0, true, false}, {65535, 0, false, true},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(format); i++) {
+        struct model *m = model_new(2048);
+        int64_t err;
+
+        m->ns[0].metadata = format[i].bytes;
+        m->ns[0].dps = format[i].dps;
+        m->ns[0].extended = format[i].extended;
+        struct nvme_ctrl *c = model_start(m, &err); /* reads the partition table, too */
+
+        assert_int_equal(err, SK_OK);
+        assert_int_equal(c->ns_count, format[i].usable);
+        assert_int_equal(m->reads > 0, format[i].usable);
+        model_stop(m);
+        assert_int_equal(m->dma_live, 0);
+        model_free(m);
+    }
+}
+
+static void test_command_sets(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    model_add_ns(m, 2, 100, 512);
+    model_add_ns(m, 3, 100, 512);
+    model_add_ns(m, 4, 100, 512);
+    m->ns[1].csi = 1;
+    m->ns[2].csi = 2;
+    m->ns[3].csi = 0x77;
+    assert_int_equal(model_start(m, &err)->ns_count, 1);
+}
+
+static void test_descs(void **state)
+{
+    uint8_t page[4096] = {0};
+
+    (void)state;
+    assert_null(ident_descs_parse(page));
+    for (unsigned i = 0; i < 4096; i += 4) { /* a list without an end */
+        page[i] = 1, page[i + 1] = 0xff;
+    }
+    assert_null(ident_descs_parse(page));
+    memset(page, 0, sizeof(page));
+    for (unsigned i = 0; i + 12 <= 4084; i += 12) {
+        page[i] = 1, page[i + 1] = 8;
+    }
+    page[4092] = 4, page[4093] = 1; /* its byte would lie behind the page */
+    page[4080] = 1, page[4081] = 8;
+    assert_null(ident_descs_parse(page));
+    page[0] = 4, page[1] = 1, page[4] = 2;
+    assert_non_null(ident_descs_parse(page));
+}
+
+static void test_write_cache(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    m->cache_off = true;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_false(c->id.vwc);
+    m->cache_off = false; /* the reset has switched it on */
+    c->reset_wanted = true;
+    nvme_ctrl_recover(c);
+    assert_true(m->cache_off);
+    assert_int_equal(c->state, CTRL_READY);
 }
 
 /* --- partition table read through the driver --- */
@@ -297,6 +382,10 @@ int main(void)
         cmocka_unit_test(test_bad_controllers),
         T(test_no_irq),
         T(test_bad_namespaces),
+        cmocka_unit_test(test_formats),
+        T(test_command_sets),
+        cmocka_unit_test(test_descs),
+        T(test_write_cache),
         T(test_partitions),
         T(test_gpt_read_error),
         T(test_gpt_read_timeout),

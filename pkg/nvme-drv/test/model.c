@@ -134,7 +134,7 @@ static void identify_ns(struct model *m, uint32_t nsid, struct nvme_id_ns *id)
 
     id->nsze = id->ncap = id->nuse = ns->blocks;
     id->nlbaf = 1;
-    id->flbas = 1;
+    id->flbas = 1 | (ns->extended ? 0x10 : 0);
     id->lbaf[1] = (uint32_t)__builtin_ctz(ns->block_size) << 16 | ns->metadata;
     id->dps = ns->dps;
     id->nsattr = ns->write_protected;
@@ -166,6 +166,13 @@ static uint16_t run_identify(struct model *m, const struct nvme_sqe *e)
                 *list++ = i + 1;
             }
         }
+        break;
+    case 3:
+        if (e->nsid == 0 || e->nsid > MODEL_NS || !m->ns[e->nsid - 1].data) {
+            return 0x0b;
+        }
+        page[0] = 3, page[1] = 16; /* UUID */
+        page[20] = 4, page[21] = 1, page[24] = m->ns[e->nsid - 1].csi;
         break;
     default:
         return 2;
@@ -232,7 +239,17 @@ static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *d
     case 0x08:
         *dw0 = run_abort(m, e);
         return 0;
+    case 0x0a:
+        if (e->cdw10 != 6) {
+            return 2;
+        }
+        *dw0 = !m->cache_off;
+        return 0;
     case 0x09:
+        if (e->cdw10 == 6) {
+            m->cache_off = !(e->cdw11 & 1);
+            return 0;
+        }
         if (e->cdw10 != 7 || (e->cdw11 & 0xffff) == 0xffff || e->cdw11 >> 16 == 0xffff) {
             return 2;
         }
@@ -261,6 +278,27 @@ static uint16_t run_deallocate(struct model *m, const struct nvme_sqe *e, struct
         memset(ns->data + lba * ns->block_size, 0, (size_t)range[i][1] * ns->block_size);
     }
     return 0;
+}
+
+/* Metadata in a buffer of their own, or protection information that the controller handles itself. */
+static uint16_t run_metadata(const struct model_ns *ns, const struct nvme_sqe *e, uint32_t blocks)
+{
+    bool pract = e->cdw12 >> 29 & 1;
+
+    if (ns->dps & 7) {
+        return !pract ? 0x181 : (ns->dps & 7) < 3 && e->cdw14 != e->cdw10 ? 0x284 : 0;
+    }
+    if (ns->metadata && !ns->extended) {
+        uint8_t *p = dev_ptr(e->mptr);
+
+        for (uint32_t i = 0; i < blocks * ns->metadata; i++) {
+            if (e->opcode == 1 && p[i] != 0) {
+                abort(); /* what would become of that? */
+            }
+            p[i] = e->opcode == 2 ? 0xee : p[i];
+        }
+    }
+    return pract ? 2 : 0;
 }
 
 static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
@@ -300,6 +338,11 @@ static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
         m->max_bytes = max(m->max_bytes, blocks * ns->block_size);
         memset(ns->data + lba * ns->block_size, 0, (size_t)blocks * ns->block_size);
         return 0;
+    }
+    uint16_t bad = run_metadata(ns, e, blocks);
+
+    if (bad) {
+        return bad;
     }
     m->reads += e->opcode == 2;
     m->writes += e->opcode == 1;
@@ -672,6 +715,9 @@ void model_stop(struct model *m)
     }
     if (c->admin.entries) {
         nvme_queue_destroy(&c->admin);
+    }
+    if (c->meta.mem) {
+        model_dma_free(&m->hw, &c->meta);
     }
     if (c->scratch.mem) {
         model_dma_free(&m->hw, &c->scratch);

@@ -19,7 +19,8 @@ struct model_ns {
     uint64_t blocks;
     uint32_t block_size;
     uint16_t metadata;
-    uint8_t dps;
+    uint8_t dps, csi;
+    bool extended; /* metadata within the blocks */
     bool write_protected;
     uint8_t dlfeat, nsfeat;
     uint16_t npwg, npdg, nows;
@@ -62,6 +63,7 @@ struct model {
     unsigned fail_times;       /* so often; 0: always */
     uint8_t fail_admin_opcode; /* with fail_admin set */
     bool fail_admin;
+    bool cache_off; /* the write cache is switched off */
     /* what happened */
     unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, zeroes, deac, deallocates, isolated,
         enables, lists, max_bytes;

@@ -85,6 +85,11 @@ static void test_commands(void **state)
     fld(NVME_WZ_DEAC, 25, 25), fld(NVME_DSM_NR, 7, 0), fld(NVME_DSM_AD, 2, 2), reg(NVME_DSM_RANGES, 256);
     reg(offsetof(struct nvme_dsm_range, cattr), 0), reg(offsetof(struct nvme_dsm_range, blocks), 4);
     reg(offsetof(struct nvme_dsm_range, lba), 8), reg(sizeof(struct nvme_dsm_range), 16);
+    /* figure 244 and its list of descriptors; 5.21.1.6; figure 374 (PRINFO) */
+    reg(NVME_CNS_NS_DESCS, 3), reg(NVME_NIDT_CSI, 4), reg(NVME_CSI_NVM, 0), reg(NVME_CSI_KV, 1), reg(NVME_CSI_ZNS, 2);
+    reg(NVME_VS_1_3, 1 << 16 | 3 << 8), reg(NVME_FEAT_WRITE_CACHE, 6), fld(NVME_WRITE_CACHE_WCE, 0, 0);
+    fld(NVME_RW_PRACT, 29, 29), fld(NVME_RW_CHECK_GUARD, 28, 28), fld(NVME_RW_CHECK_APP, 27, 27);
+    fld(NVME_RW_CHECK_REF, 26, 26);
     fld(NVME_NUM_QUEUES_NSQ, 15, 0), fld(NVME_NUM_QUEUES_NCQ, 31, 16);
 }
 
