@@ -26,11 +26,16 @@ struct msi {
     uint64_t signal_id;
 };
 
+/* Kernel memory for the DMA spaces of one bus and for what its client maps there: some 600 mappings. Without a quota of
+ * its own a client could use up io's. */
+#define DMA_KERNEL_BYTES (64ull << 10)
+
 struct session {
     struct vbus *bus;
     struct vbus_set *set;
     struct hw *hw;
     cap_t icu, iommu;
+    cap_t quota; /* of the DMA spaces; CAP_NULL while there are none */
     struct server_source gate;
     struct grant *grant; /* one per device of the bus */
     struct msi *msi;     /* one per MSI of the bus */
@@ -182,6 +187,18 @@ static int64_t op_bar(struct session *s, struct msg *request, struct msg *reply)
     return SK_OK;
 }
 
+static int64_t dma_space_make(struct session *s, const struct pci_dev *dev)
+{
+    if (s->quota == CAP_NULL) {
+        int64_t quota = sys_quota_create(CAP_QUOTA, DMA_KERNEL_BYTES, 0);
+        if (quota < 0) {
+            return quota;
+        }
+        s->quota = (cap_t)quota;
+    }
+    return sys_dma_create(s->quota, s->iommu, pci_sbdf(dev->addr));
+}
+
 static int64_t op_dma_space(struct session *s, struct msg *request, struct msg *reply)
 {
     uint64_t index;
@@ -193,7 +210,7 @@ static int64_t op_dma_space(struct session *s, struct msg *request, struct msg *
     }
     struct grant *g = &s->grant[index];
     if (g->dma == CAP_NULL) {
-        int64_t cap = sys_dma_create(CAP_QUOTA, s->iommu, pci_sbdf(dev->addr));
+        int64_t cap = dma_space_make(s, dev);
         if (cap < 0) {
             return cap;
         }
@@ -445,6 +462,7 @@ static void session_unused(void *ctx)
         }
         destroy(&s->grant[i].dma);
     }
+    destroy(&s->quota);
     for (unsigned i = 0; i < s->bus->num_msis; i++) {
         msi_forget(&s->msi[i]);
     }

@@ -250,6 +250,32 @@ static void test_dma(void)
     check(STATUS(VBUS_RESET, CAP_NULL, 0) == SK_ENODEV, "reset of a device that has none", 0);
 }
 
+/* As many mappings as the kernel takes: that must not be at io's cost. */
+static void test_dma_exhaustion(void)
+{
+    const size_t size = 4 << 20;
+    struct msg m;
+    int64_t err = request(&m, VBUS_DMA_SPACE, 1, (const uint64_t[]){0}, CAP_NULL);
+    cap_t space, memory;
+    uint64_t start = 0, n = 0;
+
+    (void)msg_get(&m);
+    space = msg_get_cap(&m);
+    check(err == SK_OK && msg_end(&m) == SK_OK, "DMA space", err);
+    char *buffer = vm_alloc(size, &memory, &err);
+    check(buffer != NULL, "memory", err);
+    for (err = SK_OK; buffer != NULL && err == SK_OK && n < size / PAGE_SIZE; n++) {
+        struct sys_result r = sys_map(space, memory, n * PAGE_SIZE, PAGE_SIZE, MAP_ANY, RIGHT_R | RIGHT_W);
+
+        err = r.value;
+        start = n == 0 ? r.extra : start;
+    }
+    check(err == SK_ENOMEM && n > 300, "mappings until the quota is used up", (int64_t)n);
+    check(STATUS(VBUS_CFG_WRITE, CAP_NULL, 0, 4, 2, 2) == SK_OK, "io goes on", 0);
+    err = sys_unmap(space, start, size);
+    check(err == SK_OK, "unmapping", err);
+}
+
 static uint64_t random_word(uint64_t *seed)
 {
     *seed ^= *seed << 13;
@@ -297,6 +323,7 @@ int main(void)
         test_msi();
         test_intx();
         test_dma();
+        test_dma_exhaustion();
         test_garbage();
     }
     printf("vbus-test: %u checks, %u failed\n", checks, failed);
