@@ -119,7 +119,7 @@ static void debug_counters(void)
     uint64_t total, used;
 
     kpage_stat(&total, &used);
-    kprintf("up %lu ms, idle %lu ms\n", clock_now_ns() / 1000000, s->idle_ns / 1000000);
+    kprintf("up %lu ms, idle %lu ms\n", clock_now_ns() / 1000000, sched_idle_ns() / 1000000);
     kprintf("syscalls %lu, calls %lu, switches %lu, interrupts %lu, page faults %lu, guest entries %lu\n", s->syscalls,
             s->ipc_calls, s->context_switches, s->interrupts, s->page_faults, s->vm_entries);
     kprintf("kernel memory %lu of %lu KiB\n", used / 1024, total / 1024);

@@ -114,6 +114,11 @@ uint64_t sched_cpu_time_ns(const struct thread *t)
     return t->cpu_time_ns + (t == sched_thread ? clock_now_ns() - sched_since : 0);
 }
 
+uint64_t sched_idle_ns(void)
+{
+    return core_stat.idle_ns + (sched_thread == NULL ? clock_now_ns() - sched_since : 0);
+}
+
 static void sched_arm(const struct thread *next)
 {
     uint64_t deadline = timer_next_deadline();

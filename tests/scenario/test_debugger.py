@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Esc on the serial line opens the kernel's debugger, and only Esc alone: the guest's shell goes on afterwards."""
 import re
+import time
 
 import pytest
 from session import PROMPT as SHELL
@@ -52,6 +53,22 @@ def test_every_key(guest):
         assert " ?" not in shown, (key, shown)
     leave(guest)
     assert guest.run("echo back; cat /proc/uptime >/dev/null; expr 6 \\* 7") == "back\n42"
+
+
+def test_an_idle_guest_leaves_the_processor_idle(guest):
+    """Time is accounted for up to now, and nobody polls."""
+    def times():
+        enter(guest)
+        guest.child.send("c")
+        found = guest.expect(r"up (\d+) ms, idle (\d+) ms", 10)
+        guest.expect(PROMPT, 10)
+        leave(guest)
+        return int(found[1]), int(found[2])
+
+    up, idle = times()
+    time.sleep(4)
+    up2, idle2 = times()
+    assert 3500 < up2 - up < 6000 and idle2 - idle > (up2 - up) // 2, (up, idle, up2, idle2)
 
 
 def test_time_in_the_debugger_does_no_harm(guest):

@@ -124,5 +124,7 @@ void sched_rotate(struct thread *t);
 void sched_set_priority(struct thread *t, uint8_t priority);
 /* Includes what a running thread has used since it was chosen. */
 uint64_t sched_cpu_time_ns(const struct thread *t);
+/* Includes the time since the processor became idle, if it is: the debugger comes up then, most of the time. */
+uint64_t sched_idle_ns(void);
 /* t leaves the run queue, if it is there, and the processor keeps nothing of it: it dies or gets new registers. */
 void sched_forget(struct thread *t);
