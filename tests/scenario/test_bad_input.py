@@ -82,6 +82,23 @@ def test_bad_script(system, ned, pattern):
         says(session, pattern)
 
 
+def test_missing_lua_module(system):
+    """One line of what was looked for, without the paths of libraries that cannot be here."""
+    system.modules.remove("vmm.lua")
+    with system.boot() as session:
+        says(session, r"ned: rom/test\.ned:3: module 'vmm' not found:.*no file 'rom/vmm\.lua'[^/]*\r*\n")
+
+
+def test_script_that_dies_after_io(system):
+    """io says why nobody can use its bus, not how it is to be called."""
+    system.modules.remove("nvme-drv")
+    with system.boot() as session:
+        says(session, r"cannot start 'rom/nvme-drv': there is no such file")
+        says(session, r"vbus 'nvme': cannot serve its capability: who made it has ended")
+        says(session, r"program io \(io\) ended: exited with 1")
+    assert "usage" not in session.text()
+
+
 # --- the guest -----------------------------------------------------------------------------------------------------------------
 
 def corrupt(system, name, source, change):

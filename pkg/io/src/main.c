@@ -64,7 +64,11 @@ int main(int argc, char **argv)
     }
     read_files(argc - optind, argv + optind);
     if (vbus_serve(&set, &hw) == 0) {
-        io_log(IO_ERROR, "there is no virtual bus to serve; %s", usage);
+        if (set.count != 0) {
+            io_log(IO_ERROR, "none of the virtual buses can be served");
+        } else {
+            io_log(IO_ERROR, "there is no virtual bus to serve; %s", usage);
+        }
         return 1;
     }
     server_loop();

@@ -504,7 +504,8 @@ static bool serve(struct vbus_set *set, struct vbus *bus, struct hw *hw)
     struct session *s = session_new(set, bus, hw);
     int64_t err = s == NULL ? SK_ENOMEM : server_gate(&s->gate, gate, session_call, session_unused, s, 1);
     if (err < 0) {
-        io_log(IO_ERROR, "vbus '%s': cannot serve its capability: %s", bus->name, sk_strerror(err));
+        io_log(IO_ERROR, "vbus '%s': cannot serve its capability: %s", bus->name,
+               err == SK_ECAP ? "who made it has ended (ned after an error in its script?)" : sk_strerror(err));
         return false;
     }
     io_log(IO_INFO, "vbus '%s': %u device(s), %u MSI(s)", bus->name, bus->count, bus->num_msis);

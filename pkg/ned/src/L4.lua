@@ -336,4 +336,5 @@ L4.Env.log_fab, L4.Env.sched_fab = L4.Env.loader, L4.Env.loader
 L4.default_loader = Loader.new({})
 function L4.default_loader.new(options) return Loader.new(options) end
 
+package.cpath = "" -- there are no shared libraries: do not name their paths in messages
 package.preload.L4 = function() return L4 end

@@ -250,7 +250,7 @@ static int64_t interrupt_bind(struct device *dev, const struct vbus_device *d, c
         log_info("NVMe[]: Device: interrupt : %x trigger: 1, polarity: 0", 0x80000000u | first);
         return SK_OK;
     }
-    if (dev->own_vectors && msi_count > 0) {
+    if (dev->own_vectors) {
         log_warn("NVMe[%s]: No MSI for the admin queue (%s): using the legacy interrupt", dev->name,
                  err == SK_ERANGE ? "the bus has no more; set a higher Property.num_msis" : sk_strerror(err));
     }
