@@ -8,3 +8,19 @@ def test_prompt_is_the_tutorials(system):
         session.expect(r"\n~ # ", 60)
         session.child.sendline("cd /dev; id; pwd")
         session.expect(r"uid=0\(root\).*\n/dev\s+/dev # ", 20)
+
+
+def test_least_memory(system):
+    """Linux unpacks itself at the address that it prefers: less memory is refused with the size that does, and that does."""
+    with system.boot(mem=64, caps="") as session:
+        least = int(session.expect(r"uvmm: the VM has too little memory: 64 MiB .*at least mem = (\d+)", 60)[1])
+    with system.boot(mem=least, caps="") as session:
+        session.wait_prompt()
+        assert session.run("mount -a; echo works") == "works"
+
+
+def test_memory_in_pieces(system):
+    """A guest's RAM is one piece of the machine's: what there is only in two is refused with the reason."""
+    system.machine = ["-m", "5G", "-display", "none"]
+    with system.boot(mem=3072, caps="") as session:
+        session.expect(r"cannot allocate 3145728 KiB of memory.*not in one piece", 60)

@@ -76,7 +76,6 @@ const char *bzimage_parse(const void *data, size_t size, struct bzimage *bz)
     bz->alignment = field(p, BZ_KERNEL_ALIGNMENT, 4);
     bz->initrd_max = field(p, BZ_INITRD_ADDR_MAX, 4);
     bz->cmdline_max = (uint32_t)field(p, BZ_CMDLINE_SIZE, 4);
-    bz->relocatable = field(p, BZ_RELOCATABLE, 1) != 0;
     if (bz->header_end < BZ_HEADER_END || bz->header_end > 0x290) {
         return "its header is corrupt (size)";
     }
@@ -95,10 +94,8 @@ const char *bzimage_plan(const struct bzimage *bz, uint64_t ram, uint64_t initrd
     uint64_t size = max(bz->init_size, bz->kernel_size);
     uint64_t rd = align_up(initrd_size, 4096);
 
+    /* No lower, though it may be relocatable: Linux moves itself up to this address before it unpacks. */
     plan->load = bz->pref_address;
-    if (bz->relocatable && !range_ok(plan->load, size, ram)) {
-        plan->load = align_up(MIB, bz->alignment); /* lower than it prefers */
-    }
     *needed = align_up(plan->load + size + rd, MIB);
     if (!range_ok(plan->load, size, ram)) {
         return "the kernel does not fit into its RAM";

@@ -20,7 +20,6 @@
 #define BZ_CMD_LINE_PTR 0x228u
 #define BZ_INITRD_ADDR_MAX 0x22cu
 #define BZ_KERNEL_ALIGNMENT 0x230u
-#define BZ_RELOCATABLE 0x234u
 #define BZ_XLOADFLAGS 0x236u
 #define BZ_CMDLINE_SIZE 0x238u
 #define BZ_PAYLOAD_OFFSET 0x248u
@@ -39,7 +38,6 @@ struct bzimage {
     uint64_t pref_address, init_size, alignment;
     uint64_t initrd_max;  /* last byte that the initial ramdisk may occupy */
     uint32_t cmdline_max; /* characters without the terminating NUL */
-    int relocatable;
 };
 
 /* Checks an image of `size` bytes, of which `data` holds at least the first min(size, BZ_PROBE). NULL, or what is wrong

@@ -86,8 +86,7 @@ static void test_plan(void **state)
     assert_null(bzimage_plan(&bz, 128 << 20, 0x123456, &plan, &needed));
     assert_int_equal(plan.load, 0x1000000);
     assert_int_equal(plan.initrd, (128 << 20) - 0x124000);
-    assert_null(bzimage_plan(&bz, 8 << 20, 0, &plan, &needed)); /* relocated below its preferred address */
-    assert_int_equal(plan.load, 0x200000);
+    assert_non_null(bzimage_plan(&bz, 8 << 20, 0, &plan, &needed)); /* nowhere below its preferred address */
     assert_non_null(bzimage_plan(&bz, 2 << 20, 0, &plan, &needed));
     assert_non_null(bzimage_plan(&bz, 32 << 20, 33 << 20, &plan, &needed));
     assert_non_null(bzimage_plan(&bz, 32 << 20, 31 << 20, &plan, &needed));
@@ -105,6 +104,7 @@ static void test_load(void **state)
     (void)state;
     fake_machine(4 << 20);
     image_make();
+    put(image, 0x258, 0x200000, 8);
     assert_int_equal(linux_boot_load(&kernel, &rd, "console=ttyS0", ACPI_GPA, &s), 0);
     assert_int_equal(s.gpr[GPR_RSI], 0x7000);
     assert_int_equal(s.rip, 0x200000 + 0x200);
