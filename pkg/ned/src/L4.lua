@@ -128,6 +128,9 @@ local function create_dataspace(mem, size, flags, align)
         local state = ""
         if allowed then
             state = ("; %s allowed, %s used, %s free in the machine"):format(human(allowed), human(used), human(free))
+            if size <= free and size <= allowed - used then
+                state = state .. ", but not in one piece: memory of a PC lies below and above 4 GiB; take less"
+            end
         end
         fail("cannot allocate %s of memory: %s%s", human(size), reason, state)
     end
