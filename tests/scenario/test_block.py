@@ -85,6 +85,17 @@ def test_discard_and_zeroes(system, size, extra):
     assert os.stat(image).st_blocks < before
 
 
+@pytest.mark.parametrize("msis, extra", [("Property.num_msis = 5;", ""), ("Property.num_msis = 2;", ""), ("Property.num_msis = 5;", ",max_ioqpairs=2")],
+                         ids=["own-vectors", "shared-vector", "two-pairs"])
+def test_several_queues(system, msis, extra):
+    """A queue pair and a vector for each queue as far as they go; shared, and said so, beyond that."""
+    system.add_nvme(system.disk(), extra=extra)
+    with boot(system, ONE, f"--queues {2 if extra else 4} --depth 32 --ops 6000 --hostile --ranges", msis=msis) as session:
+        session.expect(VERIFIED, 60)
+    assert said(session, "vector=0x80000002") == ("5" in msis)
+    assert said(session, "No MSI is left") == ("2" in msis)
+
+
 def test_two_controllers(system):
     system.add_nvme(system.disk(name="a.img"), ident="D1")
     system.add_nvme(system.disk(name="b.img"), serial="OTHER", ident="D2")

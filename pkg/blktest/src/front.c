@@ -14,9 +14,10 @@
 #define DESC_OFF 0x0000u
 #define AVAIL_OFF 0x2000u
 #define USED_OFF 0x3000u
-#define HEADER_OFF 0x4000u /* 16 bytes a lane */
-#define STATUS_OFF 0x5000u /* 1 byte a lane */
-#define DATA_OFF 0x10000u
+#define QUEUE_BYTES 0x4000u /* of these three, for each queue */
+#define HEADER_OFF 0x20000u /* 16 bytes a lane */
+#define STATUS_OFF 0x21000u /* 1 byte a lane */
+#define DATA_OFF FRONT_DATA
 #define DESCS_PER_LANE (FRONT_PIECES + 2)
 #define WAIT_NS 40000000000ull
 
@@ -63,13 +64,13 @@ static int64_t signal_new(cap_t *cap, uint64_t label)
     return label ? sys_signal_bind(*cap, CAP_THREAD, label) : SK_OK;
 }
 
-static int64_t send_cap(struct front *f, uint32_t op, bool with_queue, cap_t cap, uint32_t rights, const char *what)
+static int64_t send_cap(struct front *f, uint32_t op, int queue, cap_t cap, uint32_t rights, const char *what)
 {
     struct msg m;
 
     msg_begin(&m, op);
-    if (with_queue) {
-        msg_put(&m, 0);
+    if (queue >= 0) {
+        msg_put(&m, (uint64_t)queue);
     }
     msg_put_cap(&m, cap, rights);
     return call_plain(f, &m, what);
@@ -81,7 +82,7 @@ int64_t front_wait(struct front *f, cap_t gate, bool patient)
     int64_t err;
 
     f->gate = gate;
-    if (signal_new(&f->state, 2) < 0 || send_cap(f, BLK_BIND_READY, false, f->state, RIGHT_CALL, "BIND_READY") < 0) {
+    if (signal_new(&f->state, 2) < 0 || send_cap(f, BLK_BIND_READY, -1, f->state, RIGHT_CALL, "BIND_READY") < 0) {
         return SK_EIO;
     }
     while ((err = front_status(f, &status)) == SK_EAGAIN || (patient && err == SK_EBUSY)) {
@@ -149,25 +150,36 @@ static int64_t numbers(struct front *f, uint32_t op, unsigned count, uint64_t a,
     return call_plain(f, &m, what);
 }
 
-int64_t front_queue(struct front *f)
+static int64_t queue_start(struct front *f, uint32_t i)
 {
+    struct front_queue *q = &f->queue[i];
+    uint64_t gpa = FRONT_GPA + i * QUEUE_BYTES;
     int64_t err;
 
-    memset(f->mem, 0, DATA_OFF);
-    f->desc = (void *)(f->mem + DESC_OFF);
-    f->avail = (void *)(f->mem + AVAIL_OFF);
-    f->used = (void *)(f->mem + USED_OFF);
-    f->used_seen = 0;
-    if ((err = numbers(f, BLK_SET_FEATURES, 1, f->features, 0, 0, 0, "SET_FEATURES")) < 0 ||
-        (err = numbers(f, BLK_SET_VRING_NUM, 2, 0, FRONT_NUM, 0, 0, "SET_VRING_NUM")) < 0 ||
-        (err = numbers(f, BLK_SET_VRING_ADDR, 4, 0, FRONT_GPA + DESC_OFF, FRONT_GPA + AVAIL_OFF, FRONT_GPA + USED_OFF,
+    q->desc = (void *)(f->mem + i * QUEUE_BYTES + DESC_OFF);
+    q->avail = (void *)(f->mem + i * QUEUE_BYTES + AVAIL_OFF);
+    q->used = (void *)(f->mem + i * QUEUE_BYTES + USED_OFF);
+    q->used_seen = 0;
+    if ((err = numbers(f, BLK_SET_VRING_NUM, 2, i, FRONT_NUM, 0, 0, "SET_VRING_NUM")) < 0 ||
+        (err = numbers(f, BLK_SET_VRING_ADDR, 4, i, gpa + DESC_OFF, gpa + AVAIL_OFF, gpa + USED_OFF,
                        "SET_VRING_ADDR")) < 0 ||
-        (err = numbers(f, BLK_SET_VRING_BASE, 2, 0, 0, 0, 0, "SET_VRING_BASE")) < 0 ||
-        (err = send_cap(f, BLK_SET_VRING_CALL, true, f->call, RIGHT_CALL, "SET_VRING_CALL")) < 0 ||
-        (err = send_cap(f, BLK_SET_VRING_KICK, true, f->kick, RIGHT_BIND, "SET_VRING_KICK")) < 0) {
+        (err = numbers(f, BLK_SET_VRING_BASE, 2, i, 0, 0, 0, "SET_VRING_BASE")) < 0 ||
+        (err = send_cap(f, BLK_SET_VRING_CALL, (int)i, q->call, RIGHT_CALL, "SET_VRING_CALL")) < 0 ||
+        (err = send_cap(f, BLK_SET_VRING_KICK, (int)i, q->kick, RIGHT_BIND, "SET_VRING_KICK")) < 0) {
         return err;
     }
-    return numbers(f, BLK_SET_VRING_ENABLE, 2, 0, 1, 0, 0, "SET_VRING_ENABLE");
+    return numbers(f, BLK_SET_VRING_ENABLE, 2, i, 1, 0, 0, "SET_VRING_ENABLE");
+}
+
+int64_t front_queue(struct front *f)
+{
+    memset(f->mem, 0, DATA_OFF);
+    int64_t err = numbers(f, BLK_SET_FEATURES, 1, f->features, 0, 0, 0, "SET_FEATURES");
+
+    for (uint32_t i = 0; i < f->queues && err >= 0; i++) {
+        err = queue_start(f, i);
+    }
+    return err;
 }
 
 int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes)
@@ -176,11 +188,16 @@ int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes)
 
     f->lane_bytes = lane_bytes;
     f->mem_size = align_up(DATA_OFF + (uint64_t)lanes * lane_bytes, PAGE_SIZE);
-    if (err < 0 || (err = share_memory(f)) < 0 || (err = signal_new(&f->kick, 0)) < 0 ||
-        (err = signal_new(&f->call, 1)) < 0) {
-        return err;
+    if (err >= 0 && f->queues > f->config.num_queues) {
+        printf("blktest: the disk has %u queues only\n", f->config.num_queues);
+        err = SK_ERANGE;
     }
-    return front_queue(f);
+    err = err < 0 ? err : share_memory(f);
+    for (uint32_t i = 0; i < f->queues && err >= 0; i++) {
+        err = signal_new(&f->queue[i].kick, 0);
+        err = err < 0 ? err : signal_new(&f->queue[i].call, 1);
+    }
+    return err < 0 ? err : front_queue(f);
 }
 
 int64_t front_reset(struct front *f)
@@ -197,6 +214,7 @@ int64_t front_reset(struct front *f)
 
 void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const uint32_t *len, uint32_t pieces)
 {
+    struct front_queue *q = &f->queue[lane % f->queues];
     struct virtio_blk_req *h = (void *)(f->mem + HEADER_OFF + lane * sizeof(*h));
     uint16_t head = (uint16_t)(lane * DESCS_PER_LANE), d = head;
     uint64_t data = FRONT_GPA + DATA_OFF + (uint64_t)lane * f->lane_bytes;
@@ -205,42 +223,68 @@ void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, 
 
     *h = (struct virtio_blk_req){.type = type, .sector = sector};
     f->mem[STATUS_OFF + lane] = 0xff;
-    f->desc[d] = (struct virtq_desc){FRONT_GPA + HEADER_OFF + lane * sizeof(*h), sizeof(*h), VIRTQ_DESC_F_NEXT,
+    q->desc[d] = (struct virtq_desc){FRONT_GPA + HEADER_OFF + lane * sizeof(*h), sizeof(*h), VIRTQ_DESC_F_NEXT,
                                      (uint16_t)(d + 1)};
     d++;
     for (uint32_t i = 0; i < pieces; i++, d++) {
-        f->desc[d] = (struct virtq_desc){data, len[i], (uint16_t)(dir | VIRTQ_DESC_F_NEXT), (uint16_t)(d + 1)};
+        q->desc[d] = (struct virtq_desc){data, len[i], (uint16_t)(dir | VIRTQ_DESC_F_NEXT), (uint16_t)(d + 1)};
         data += len[i];
     }
-    f->desc[d] = (struct virtq_desc){FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0};
-    f->avail->ring[f->avail->idx % FRONT_NUM] = head;
-    __atomic_store_n(&f->avail->idx, (uint16_t)(f->avail->idx + 1),
+    q->desc[d] = (struct virtq_desc){FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0};
+    q->avail->ring[q->avail->idx % FRONT_NUM] = head;
+    __atomic_store_n(&q->avail->idx, (uint16_t)(q->avail->idx + 1),
                      __ATOMIC_RELEASE); /* pairs with the server's read */
+    q->posted = true;
+}
+
+static void queue_kick(struct front *f, struct front_queue *q)
+{
+    volatile uint16_t *avail_event = (volatile uint16_t *)(void *)&q->used->ring[FRONT_NUM];
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set avail_event */
+    if ((f->features & VIRTIO_F_EVENT_IDX) ? *avail_event != q->avail->idx
+                                           : !(q->used->flags & VIRTQ_USED_F_NO_NOTIFY)) {
+        f->kicks++;
+        sys_signal_raise(q->kick);
+    }
+    q->posted = false;
 }
 
 void front_kick(struct front *f)
 {
-    volatile uint16_t *avail_event = (volatile uint16_t *)(void *)&f->used->ring[FRONT_NUM];
-
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set avail_event */
-    if ((f->features & VIRTIO_F_EVENT_IDX) ? *avail_event != f->avail->idx
-                                           : !(f->used->flags & VIRTQ_USED_F_NO_NOTIFY)) {
-        f->kicks++;
-        sys_signal_raise(f->kick);
+    for (uint32_t i = 0; i < f->queues; i++) {
+        if (f->queue[i].posted) {
+            queue_kick(f, &f->queue[i]);
+        }
     }
+}
+
+static bool queue_ready(const struct front_queue *q)
+{
+    return __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) != q->used_seen;
+}
+
+/* A queue with something used; if there is none, all of them ask for an interrupt. */
+static struct front_queue *queue_used(struct front *f)
+{
+    for (unsigned turn = 0; turn < 2; turn++) {
+        for (uint32_t i = 0; i < f->queues; i++) {
+            if (queue_ready(&f->queue[i])) {
+                return &f->queue[i];
+            }
+            *(volatile uint16_t *)&f->queue[i].avail->ring[FRONT_NUM] = f->queue[i].used_seen; /* used_event */
+        }
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set used.idx */
+    }
+    return NULL;
 }
 
 bool front_complete(struct front *f, uint32_t *lane, uint8_t *status, uint32_t *written)
 {
-    volatile uint16_t *used_event = &f->avail->ring[FRONT_NUM];
     uint64_t deadline = sys_now_ns() + WAIT_NS;
+    struct front_queue *q;
 
-    while (__atomic_load_n(&f->used->idx, __ATOMIC_ACQUIRE) == f->used_seen) {
-        *used_event = f->used_seen;
-        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set used.idx */
-        if (__atomic_load_n(&f->used->idx, __ATOMIC_ACQUIRE) != f->used_seen) {
-            break;
-        }
+    while (!(q = queue_used(f))) {
         struct sys_result r = sys_wait(deadline);
 
         if (r.value < 0) {
@@ -248,12 +292,12 @@ bool front_complete(struct front *f, uint32_t *lane, uint8_t *status, uint32_t *
         }
         f->calls += r.extra == 1;
     }
-    struct virtq_used_elem e = f->used->ring[f->used_seen % FRONT_NUM];
+    struct virtq_used_elem e = q->used->ring[q->used_seen % FRONT_NUM];
 
-    f->used_seen++;
+    q->used_seen++;
     *lane = e.id / DESCS_PER_LANE;
     *written = e.len;
-    if (e.id % DESCS_PER_LANE || *lane >= FRONT_LANES) {
+    if (e.id % DESCS_PER_LANE || *lane >= FRONT_LANES || &f->queue[*lane % f->queues] != q) {
         return false;
     }
     *status = f->mem[STATUS_OFF + *lane];

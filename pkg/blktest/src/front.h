@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The front-end of a block session (proto/blk.h) with a virtio driver's side of one split queue, without a VM. */
+/* The front-end of a block session (proto/blk.h) with a virtio driver's side of its split queues, without a VM. */
 #pragma once
 
 #include <abi/types.h>
@@ -10,6 +10,8 @@
 #define FRONT_LANES 32u /* requests in flight at most */
 #define FRONT_PIECES 4u /* data descriptors of a request */
 #define FRONT_NUM 256u  /* queue size */
+#define FRONT_QUEUES 4u
+#define FRONT_DATA 0x30000u /* where the lanes' data begin */
 #define FRONT_GPA 0x100000ull
 
 struct front {
@@ -20,11 +22,16 @@ struct front {
     cap_t mem_cap;
     uint64_t mem_size;
     uint32_t lane_bytes; /* data of each lane */
-    cap_t kick, call, state;
-    struct virtq_desc *desc;
-    struct virtq_avail *avail;
-    struct virtq_used *used;
-    uint16_t used_seen;
+    cap_t state;
+    uint32_t queues; /* lane l is on queue l % queues */
+    struct front_queue {
+        cap_t kick, call;
+        struct virtq_desc *desc;
+        struct virtq_avail *avail;
+        struct virtq_used *used;
+        uint16_t used_seen;
+        bool posted; /* since the last kick */
+    } queue[FRONT_QUEUES];
     uint64_t kicks, calls;
 };
 
@@ -34,12 +41,12 @@ int64_t front_wait(struct front *f, cap_t gate, bool patient);
 int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes);
 int64_t front_status(struct front *f, uint8_t *status);
 int64_t front_reset(struct front *f);
-/* After a reset: features and queue again. */
+/* After a reset: features and queues again. */
 int64_t front_queue(struct front *f);
 
 static inline uint8_t *front_data(struct front *f, uint32_t lane)
 {
-    return f->mem + 0x10000 + (size_t)lane * f->lane_bytes;
+    return f->mem + FRONT_DATA + (size_t)lane * f->lane_bytes;
 }
 /* Makes a request available in the lane: pieces of data at the lane's buffer with the given lengths. */
 void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const uint32_t *len, uint32_t pieces);

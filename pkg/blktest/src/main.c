@@ -22,7 +22,7 @@ static struct {
     int64_t expect;
 } opt = {.gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1};
 
-static struct front front;
+static struct front front = {.queues = 1};
 static uint32_t generation[BLOCKS_MAX]; /* of what each block holds; 0: not known */
 static uint32_t blocks_used, next_generation = 1;
 static uint64_t reads, writes, flushes, zeroed, discarded;
@@ -252,19 +252,19 @@ static bool run_hostile(void)
         front_post(&front, 0, VIRTIO_BLK_T_IN, 0, &len, 1);
         switch (way) {
         case 0:
-            front.desc[2].flags = VIRTQ_DESC_F_NEXT, front.desc[2].next = 0;
+            front.queue[0].desc[2].flags = VIRTQ_DESC_F_NEXT, front.queue[0].desc[2].next = 0;
             break; /* a loop */
         case 1:
-            front.avail->idx += 1000;
+            front.queue[0].avail->idx += 1000;
             break;
         case 2:
-            front.avail->ring[(front.avail->idx - 1) % FRONT_NUM] = 60000;
+            front.queue[0].avail->ring[(front.queue[0].avail->idx - 1) % FRONT_NUM] = 60000;
             break;
         case 3:
-            front.desc[2].addr = 0xfffffffffffff000;
+            front.queue[0].desc[2].addr = 0xfffffffffffff000;
             break; /* status byte outside memory */
         }
-        sys_signal_raise(front.kick);
+        sys_signal_raise(front.queue[0].kick);
         for (unsigned i = 0; i < 1000 && !(status & VIRTIO_STATUS_NEEDS_RESET); i++) {
             if (front_status(&front, &status) < 0) {
                 return false;
@@ -287,7 +287,7 @@ static bool options(int argc, char **argv)
     static const struct option longs[] = {
         {"gate", 1, NULL, 'g'},   {"depth", 1, NULL, 'd'},    {"ops", 1, NULL, 'n'},     {"max", 1, NULL, 'm'},
         {"seed", 1, NULL, 's'},   {"readonly", 0, NULL, 'r'}, {"hostile", 0, NULL, 'h'}, {"patient", 0, NULL, 'p'},
-        {"expect", 1, NULL, 'e'}, {"ranges", 0, NULL, 'z'},   {NULL, 0, NULL, 0},
+        {"expect", 1, NULL, 'e'}, {"ranges", 0, NULL, 'z'},   {"queues", 1, NULL, 'q'},  {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -317,6 +317,9 @@ static bool options(int argc, char **argv)
         case 'h':
             opt.hostile = true;
             break;
+        case 'q':
+            front.queues = (uint32_t)strtoul(optarg, NULL, 0);
+            break;
         case 'z':
             opt.ranges = true;
             break;
@@ -327,7 +330,8 @@ static bool options(int argc, char **argv)
             return false;
         }
     }
-    return opt.depth >= 1 && opt.depth <= FRONT_LANES && opt.max_bytes >= 4096 && opt.max_bytes <= 1u << 20 && opt.seed;
+    return front.queues >= 1 && front.queues <= FRONT_QUEUES && opt.depth >= 1 && opt.depth <= FRONT_LANES &&
+           opt.max_bytes >= 4096 && opt.max_bytes <= 1u << 20 && opt.seed;
 }
 
 static bool run(void)
@@ -354,7 +358,8 @@ static bool run(void)
 int main(int argc, char **argv)
 {
     if (!options(argc, argv)) {
-        printf("blktest: bad option; known are --gate NAME --depth 1..32 --ops N --max BYTES --seed N --readonly "
+        printf("blktest: bad option; known are --gate NAME --depth 1..32 --queues 1..4 --ops N --max BYTES --seed N "
+               "--readonly "
                "--hostile --patient --ranges "
                "--expect STATUS\n");
         return 2;

@@ -4,6 +4,7 @@
 
 #include "blkrange.h"
 #include "log.h"
+#include "pool.h"
 #include <abi/types.h>
 #include <string.h>
 
@@ -43,9 +44,15 @@ static void topology(struct blkdev *d)
     d->config.topology.opt_io_size = info->write_optimal > 1 ? info->write_optimal : 0;
 }
 
+static unsigned clamp_queues(unsigned granted)
+{
+    return granted < 1 ? 1 : min(granted, BLK_QUEUES);
+}
+
 void blkdev_attach(struct blkdev *d, const struct blk_target *target)
 {
     const struct nvme_ns *ns = target->ns;
+    unsigned queues = clamp_queues(ns->ctrl->io_granted);
     bool cache = ns->ctrl->id.vwc;
 
     d->target = *target;
@@ -59,8 +66,9 @@ void blkdev_attach(struct blkdev *d, const struct blk_target *target)
         .seg_max = BLK_SEG_MAX,
         .blk_size = ns->info.block_size,
         .writeback = cache,
-        .num_queues = BLK_QUEUES,
+        .num_queues = (uint16_t)queues,
     };
+    d->offered |= d->config.num_queues > 1 ? VIRTIO_BLK_F_MQ : 0;
     topology(d);
     blkrange_offer(d);
     d->generation++;
@@ -116,7 +124,7 @@ int64_t blkdev_set_config(struct blkdev *d, uint64_t off, const uint8_t *data, s
 
 static int64_t queue_idle(struct blkdev *d, uint64_t index, struct blk_queue **q)
 {
-    if (index >= BLK_QUEUES) {
+    if (index >= d->config.num_queues) {
         return SK_ERANGE;
     }
     *q = &d->queue[index];
@@ -198,7 +206,7 @@ int64_t blkdev_vring_base(struct blkdev *d, uint64_t index, uint64_t base)
 
 int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
 {
-    if (index >= BLK_QUEUES) {
+    if (index >= d->config.num_queues) {
         return SK_ERANGE;
     }
     struct blk_queue *q = &d->queue[index];
@@ -219,6 +227,9 @@ int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
     if (err) {
         return err;
     }
+    if (!q->nq) {
+        q->nq = nvme_pool_take(d->target.ns, &q->wants_pair);
+    }
     q->enabled = true;
     blkdev_kick(q); /* what was made available before */
     return SK_OK;
@@ -233,6 +244,16 @@ bool blkdev_stop(struct blkdev *d)
         idle = idle && d->queue[i].busy == 0;
     }
     return idle;
+}
+
+void blkdev_pairs_release(struct blkdev *d)
+{
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        if (d->queue[i].nq) {
+            nvme_pool_put(d->queue[i].nq);
+            d->queue[i].nq = NULL;
+        }
+    }
 }
 
 void blkdev_reset(struct blkdev *d)

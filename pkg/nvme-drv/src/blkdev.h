@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A virtio block device on a namespace or a partition: features, configuration, the client's memory, its queue, and
+/* A virtio block device on a namespace or a partition: features, configuration, the client's memory, its queues, and
  * the requests [virtio-1.2 5.2]. Knows nothing of capabilities: session.c carries the protocol (proto/blk.h).
  *
  *  attach(target) -> add_memory... -> set_features -> queue num, addr, base -> queue_enable(1)
@@ -7,9 +7,9 @@
  *     -> controller's interrupt: nvme_ctrl_interrupt() completes requests; blkdev_flush() shows each used ring once and
  *        interrupts its driver once
  *
- * A request needs command slots and list pages of the namespace's queue. When there are none it is kept as the queue's
- * `stalled` request and goes on in blkdev_flush() after the next completions; later chains wait in the ring. While the
- * controller is reset the queue waits the same way.
+ * A request needs command slots and list pages of its NVMe queue pair (pool.h). When there are none it is kept as the
+ * queue's `stalled` request and goes on in blkdev_flush() after the next completions; later chains wait in the ring.
+ * While the controller is reset the queue waits the same way.
  *
  * A violation of the virtio protocol breaks the queue: nothing more is taken or returned, needs_reset is set and
  * changed() called; blkdev_reset() repairs it. `busy` counts the requests that have not ended, whatever happened to the
@@ -20,7 +20,7 @@
 #include <virtio/blk.h>
 #include <virtio/vring.h>
 
-#define BLK_QUEUES 1u
+#define BLK_QUEUES 4u
 #define BLK_QUEUE_SIZE 256u
 #define BLK_SEG_MAX 126u
 #define BLK_SIZE_MAX (1u << 20)        /* bytes of a data segment */
@@ -52,9 +52,11 @@ struct blk_queue {
     struct blkdev *dev;
     struct vring vq;
     struct vring_config config;
-    bool ready;          /* addresses are set and checked */
-    bool enabled;        /* takes chains */
-    bool dirty, waiting; /* in the lists of blkdev_flush() */
+    struct nvme_queue *nq; /* its commands go there (pool.h); NULL: it was not started */
+    bool wants_pair;       /* nq is shared, a better one may come */
+    bool ready;            /* addresses are set and checked */
+    bool enabled;          /* takes chains */
+    bool dirty, waiting;   /* in the lists of blkdev_flush() */
     struct blk_queue *next_dirty, *next_waiting;
     uint32_t busy;
     /* the request being submitted, also across a stall */
@@ -114,5 +116,7 @@ void blkdev_flush(void);
 bool blkdev_stop(struct blkdev *d);
 /* Back to the state after attach; memory stays. Only when blkdev_stop() was true. */
 void blkdev_reset(struct blkdev *d);
+/* Gives the queue pairs back. Before blkdev_init() or blkdev_reset() of a device that ran. */
+void blkdev_pairs_release(struct blkdev *d);
 /* Breaks the queue from outside (its memory went away). */
 void blkdev_queue_break(struct blk_queue *q, const char *why);

@@ -151,22 +151,22 @@ int64_t blkrange_submit(struct blk_queue *q, struct blk_req *r, uint64_t now, nv
 
     while (q->range_index < q->range_count) {
         struct nvme_sqe *sqe;
-        struct nvme_cmd *cmd = nvme_queue_get(ns->queue, &sqe);
+        struct nvme_cmd *cmd = nvme_queue_get(q->nq, &sqe);
 
         if (!cmd) {
             return SK_EAGAIN;
         }
         if (r->type == VIRTIO_BLK_T_WRITE_ZEROES) {
             build_zeroes(q, cmd, sqe);
-        } else if (!build_discard(q, ns->queue, cmd, sqe)) {
-            nvme_queue_unget(ns->queue, cmd);
+        } else if (!build_discard(q, q->nq, cmd, sqe)) {
+            nvme_queue_unget(q->nq, cmd);
             return SK_EAGAIN;
         }
         sqe->nsid = ns->nsid;
         cmd->done = done;
         cmd->ctx = r;
         r->pending++;
-        nvme_queue_put(ns->queue, cmd, now);
+        nvme_queue_put(q->nq, cmd, now);
     }
     return SK_OK;
 }

@@ -3,6 +3,7 @@
 #include "blkdev.h"
 #include "blkrange.h"
 #include "log.h"
+#include "pool.h"
 #include <abi/types.h>
 #include <string.h>
 
@@ -101,7 +102,7 @@ static bool submit_flush(struct blk_queue *q, struct blk_req *r, uint64_t now)
 {
     struct nvme_ns *ns = q->dev->target.ns;
     struct nvme_sqe *sqe;
-    struct nvme_cmd *cmd = nvme_queue_get(ns->queue, &sqe);
+    struct nvme_cmd *cmd = nvme_queue_get(q->nq, &sqe);
 
     if (!cmd) {
         return false;
@@ -112,7 +113,7 @@ static bool submit_flush(struct blk_queue *q, struct blk_req *r, uint64_t now)
     cmd->done = cmd_done;
     cmd->ctx = r;
     r->pending++;
-    nvme_queue_put(ns->queue, cmd, now);
+    nvme_queue_put(q->nq, cmd, now);
     return true;
 }
 
@@ -122,17 +123,16 @@ static int64_t submit_rw(struct blk_queue *q, struct blk_req *r, uint64_t now)
     struct blkdev *d = q->dev;
     struct nvme_ns *ns = d->target.ns;
     struct nvme_sqe *sqe;
-    struct nvme_cmd *cmd = nvme_queue_get(ns->queue, &sqe);
+    struct nvme_cmd *cmd = nvme_queue_get(q->nq, &sqe);
     bool write = r->type == VIRTIO_BLK_T_OUT;
 
     if (!cmd) {
         return SK_EAGAIN;
     }
-    int64_t bytes =
-        dptr_build(ns->queue, cmd, sqe, ns->ctrl->id.dptr, &q->cursor, ns->max_transfer, ns->info.block_size);
+    int64_t bytes = dptr_build(q->nq, cmd, sqe, ns->ctrl->id.dptr, &q->cursor, ns->max_transfer, ns->info.block_size);
 
     if (bytes < 0) {
-        nvme_queue_unget(ns->queue, cmd);
+        nvme_queue_unget(q->nq, cmd);
         return bytes;
     }
     uint32_t blocks = (uint32_t)bytes >> __builtin_ctz(ns->info.block_size);
@@ -148,7 +148,7 @@ static int64_t submit_rw(struct blk_queue *q, struct blk_req *r, uint64_t now)
     cmd->ctx = r;
     q->lba += blocks;
     r->pending++;
-    nvme_queue_put(ns->queue, cmd, now);
+    nvme_queue_put(q->nq, cmd, now);
     return SK_OK;
 }
 
@@ -383,6 +383,9 @@ static void queue_run(struct blk_queue *q)
     uint64_t now = ctrl->hw->ops->now_ns(ctrl->hw);
     int result = 1;
 
+    if (q->wants_pair) {
+        q->nq = nvme_pool_better(ns, q->nq, &q->wants_pair);
+    }
     if (q->stalled && !req_submit(q, q->stalled, now)) {
         result = SK_EAGAIN;
     }
@@ -399,8 +402,8 @@ static void queue_run(struct blk_queue *q)
     } else if (result < 0) {
         blkdev_queue_break(q, vring_error(&q->vq));
     }
-    nvme_queue_ring(ns->queue);
-    if (ns->queue->in_flight > 0) {
+    nvme_queue_ring(q->nq);
+    if (q->nq->in_flight > 0) {
         nvme_ctrl_watch(ctrl, now);
     }
 }

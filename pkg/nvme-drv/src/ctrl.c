@@ -170,15 +170,9 @@ int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q)
     return err ? err : ctrl_admin(c, &sq, "Creating a submission queue", NULL);
 }
 
-/* A queue pair for one more namespace; when the controller grants no more, one that exists is shared. */
-static struct nvme_queue *queue_for_namespace(struct nvme_ctrl *c, uint32_t nsid)
+struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c)
 {
     uint32_t mqes = (uint32_t)field_get(NVME_CAP_MQES, c->cap) + 1;
-
-    if (c->io_count > 0 && c->io_count >= c->io_granted) {
-        log_info("NVMe[]: The controller has no more than %u I/O queues; NSID %u shares one", c->io_granted, nsid);
-        return c->io[nsid % c->io_count];
-    }
     struct nvme_queue *q = calloc(1, sizeof(*q));
     struct nvme_queue **io = realloc(c->io, (c->io_count + 1) * sizeof(*io));
 
@@ -188,13 +182,28 @@ static struct nvme_queue *queue_for_namespace(struct nvme_ctrl *c, uint32_t nsid
     if (!q || !io ||
         nvme_queue_init(q, c->hw, (uint16_t)(c->io_count + 1), (uint16_t)min(mqes, NVME_IO_ENTRIES), true,
                         c->doorbell_stride, c->io_timeout_ns)) {
-        log_error("NVMe[%s]: Memory for the queues of NSID %u: none left; give the program more", c->hw->name, nsid);
+        log_error("NVMe[%s]: Memory for I/O queue %u: none left; give the program more", c->hw->name, c->io_count + 1);
         free(q);
         return NULL;
     }
     q->repeat = true;
+    q->broken = true;
     c->io[c->io_count++] = q; /* in any case: the controller may come to know half of it */
-    return c->hw->ops->vector(c->hw, &q->vector) || ctrl_queue_announce(c, q) ? NULL : q;
+    if (c->hw->ops->vector(c->hw, &q->vector) || ctrl_queue_announce(c, q)) {
+        return NULL;
+    }
+    q->broken = false;
+    return q;
+}
+
+/* A queue pair for one more namespace; when the controller grants no more, one that exists is shared. */
+static struct nvme_queue *queue_for_namespace(struct nvme_ctrl *c, uint32_t nsid)
+{
+    if (c->io_count > 0 && c->io_count >= c->io_granted) {
+        log_info("NVMe[]: The controller has no more than %u I/O queues; NSID %u shares one", c->io_granted, nsid);
+        return c->io[nsid % c->io_count];
+    }
+    return ctrl_queue_create(c);
 }
 
 int64_t ctrl_queue_count(struct nvme_ctrl *c)

@@ -56,6 +56,7 @@ struct nvme_ctrl {
     enum ctrl_state state;
     bool wake;              /* event to worker: run on */
     bool reset_wanted;      /* event to worker: nvme_ctrl_recover() */
+    unsigned pairs_wanted;  /* event to worker: nvme_pool_fill() */
     bool no_sgl;            /* option --nosgl */
     uint64_t io_timeout_ns; /* option --io-timeout; 0: NVME_IO_TIMEOUT_NS */
     uint64_t armed_ns;      /* the next time-out check; UINT64_MAX: none is coming */

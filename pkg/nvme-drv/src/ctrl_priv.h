@@ -27,5 +27,7 @@ __attribute__((warn_unused_result)) int64_t ctrl_queue_count(struct nvme_ctrl *c
 __attribute__((warn_unused_result)) int64_t ctrl_write_cache(struct nvme_ctrl *c, bool first);
 /* Makes the queue pair known to the controller. */
 __attribute__((warn_unused_result)) int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q);
+/* One more I/O queue pair, known to the controller; NULL: it was not to be had. */
+struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c);
 /* Nothing goes to the controller any more; everything in flight ends. */
 void ctrl_die(struct nvme_ctrl *c);

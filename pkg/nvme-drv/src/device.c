@@ -3,6 +3,7 @@
 #include "device.h"
 
 #include "blkdev.h"
+#include "pool.h"
 #include <sk/env.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
@@ -114,10 +115,13 @@ static void worker(void *ctx)
     (void)err; /* logged, and in the controller's state */
     dev->ready(dev);
     for (;;) {
-        while (!dev->ctrl.reset_wanted) {
+        while (!dev->ctrl.reset_wanted && !dev->ctrl.pairs_wanted) {
             device_wait(&dev->hw, DEADLINE_NEVER);
         }
-        nvme_ctrl_recover(&dev->ctrl);
+        if (dev->ctrl.reset_wanted) {
+            nvme_ctrl_recover(&dev->ctrl);
+        }
+        nvme_pool_fill(&dev->ctrl);
         blkdev_flush();
     }
 }

@@ -79,6 +79,8 @@ struct nvme_queue {
     uint16_t phase;     /* of new entries at cq_head */
     uint16_t free_slot; /* head of the free list, NVME_LIST_NONE: full */
     uint16_t in_flight;
+    uint16_t users;     /* client queues on it (pool.c) */
+    bool broken;        /* the controller refused it */
     uint16_t free_list; /* list pages */
     uint16_t list_next[NVME_LIST_PAGES];
     bool repeat;          /* failures that may pass are tried again */

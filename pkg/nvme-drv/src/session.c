@@ -35,6 +35,7 @@ static void drop(cap_t *cap)
 /* The queues' signals, which a reset forgets. */
 static void drop_queues(struct client *c)
 {
+    blkdev_pairs_release(&c->blk);
     for (unsigned i = 0; i < BLK_QUEUES; i++) {
         c->blk.queue[i].call = NULL;
         drop(&c->call[i]);
@@ -116,7 +117,9 @@ static int64_t stop_queues(struct client *c)
             c->wants_idle = true;
             return SK_EAGAIN;
         }
-        nvme_queue_process(c->target.ns->queue);
+        for (unsigned i = 0; i < c->target.ns->ctrl->io_count; i++) {
+            nvme_queue_process(c->target.ns->ctrl->io[i]);
+        }
         blkdev_flush();
         sys_thread_yield();
     }
@@ -389,7 +392,7 @@ static int64_t session_device_call(struct client *c, struct msg *m, struct msg *
         msg_put(reply, c->blk.offered);
         return msg_end(m);
     case BLK_GET_QUEUE_NUM:
-        msg_put(reply, BLK_QUEUES);
+        msg_put(reply, c->blk.config.num_queues);
         msg_put(reply, BLK_QUEUE_SIZE);
         return msg_end(m);
     case BLK_GET_CONFIG:

@@ -730,7 +730,7 @@ static void test_config_errors(void **state)
     assert_int_equal(blkdev_set_features(d, d->offered | VIRTIO_BLK_F_SECURE_ERASE), SK_EINVAL);
     assert_int_equal(blkdev_set_features(d, d->offered), SK_EBUSY);
     assert_true(blkdev_stop(d));
-    assert_int_equal(blkdev_vring_num(d, 1, 8), SK_ERANGE);
+    assert_int_equal(blkdev_vring_num(d, BLK_QUEUES, 8), SK_ERANGE);
     assert_int_equal(blkdev_vring_num(d, 0, 512), SK_EINVAL);
     assert_int_equal(blkdev_vring_num(d, 0, 7), SK_EINVAL);
     assert_int_equal(blkdev_vring_enable(d, 0, true), SK_OK);

@@ -2,6 +2,8 @@
 // Model of an NVMe controller: see model.h. Deliberately shares nothing with the driver but nvme.h.
 #include "model.h"
 
+#include "../src/pool.h"
+
 #include <abi/types.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -587,6 +589,7 @@ bool model_check(struct model *m)
     if (m->ctrl->reset_wanted) {
         nvme_ctrl_recover(m->ctrl);
     }
+    nvme_pool_fill(m->ctrl);
     blkdev_flush();
     return true;
 }

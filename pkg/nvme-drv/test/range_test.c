@@ -199,6 +199,60 @@ static void test_topology(void **state)
     assert_int_equal(e->d->config.discard_sector_alignment, 16);
 }
 
+/* --- several queues --- */
+
+static struct nvme_queue *start_queue(struct env *e, unsigned i)
+{
+    uint64_t at_gpa = 0x100000 + i * 0x10000;
+
+    assert_int_equal(blkdev_vring_num(e->d, i, 64), SK_OK);
+    assert_int_equal(blkdev_vring_addr(e->d, i, at_gpa, at_gpa + 0x2000, at_gpa + 0x4000), SK_OK);
+    assert_int_equal(blkdev_vring_enable(e->d, i, true), SK_OK);
+    return e->d->queue[i].nq;
+}
+
+static void test_queue_pairs(void **state)
+{
+    struct env *e = *state;
+    struct nvme_queue *first = e->d->queue[0].nq;
+
+    assert_int_equal(e->d->config.num_queues, BLK_QUEUES);
+    assert_true(e->d->features & VIRTIO_BLK_F_MQ);
+    assert_int_equal(blkdev_vring_num(e->d, BLK_QUEUES, 64), SK_ERANGE);
+    assert_ptr_equal(first, e->c->ns[0]->queue);
+    assert_ptr_equal(start_queue(e, 1), first); /* until the worker has made one */
+    assert_true(e->d->queue[1].wants_pair);
+    model_timeout(e->m);
+    blkdev_kick(&e->d->queue[1]);
+    assert_ptr_not_equal(e->d->queue[1].nq, first);
+    assert_false(e->d->queue[1].wants_pair);
+    assert_int_not_equal(e->d->queue[1].nq->vector, first->vector);
+    assert_int_equal(first->users, 1);
+    assert_int_equal(run1(e, VIRTIO_BLK_T_IN, 0, DATA, 512), VIRTIO_BLK_S_OK);
+    assert_true(blkdev_stop(e->d));
+    blkdev_pairs_release(e->d);
+    assert_int_equal(first->users, 0);
+    assert_int_equal(e->c->io[1]->users, 0);
+}
+
+static void test_queue_pairs_few(void **state)
+{
+    struct env *e = *state;
+
+    e->c->io_granted = 1;
+    assert_ptr_equal(start_queue(e, 1), e->d->queue[0].nq);
+    assert_false(e->d->queue[1].wants_pair);
+    e->c->io_granted = 3;
+    start_queue(e, 2);
+    e->m->fail_admin = true;
+    e->m->fail_admin_opcode = 5;
+    model_timeout(e->m);
+    blkdev_kick(&e->d->queue[2]);
+    assert_ptr_equal(e->d->queue[2].nq, e->d->queue[0].nq); /* refused: shared for good */
+    assert_false(e->d->queue[2].wants_pair);
+    assert_int_equal(run1(e, VIRTIO_BLK_T_IN, 0, DATA, 512), VIRTIO_BLK_S_OK);
+}
+
 #define T(f, s) cmocka_unit_test_setup_teardown(f, s, teardown)
 
 int main(void)
@@ -215,6 +269,8 @@ int main(void)
         T(test_range_limits, setup),
         T(test_range_features, setup),
         T(test_topology, setup),
+        T(test_queue_pairs, setup),
+        T(test_queue_pairs_few, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

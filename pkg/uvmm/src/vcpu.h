@@ -3,6 +3,8 @@
 #pragma once
 
 #include <abi/vcpu.h>
+
+#define VCPUS 1u
 #include <stdbool.h>
 
 struct vcpu {

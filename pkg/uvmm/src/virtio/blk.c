@@ -16,6 +16,7 @@
 #include "../device.h"
 #include "../gmem.h"
 #include "../log.h"
+#include "../vcpu.h"
 #include "virtio.h"
 #include <libfdt.h>
 #include <proto/blk.h>
@@ -119,7 +120,7 @@ static int64_t blk_config_read(struct blk *b, uint8_t *buf, unsigned size)
     return err < 0 ? err : got == size ? SK_OK : SK_EMSG;
 }
 
-/* Queues beyond ours are not shown. */
+/* Queues beyond ours, one for each vcpu, are not shown. */
 static void blk_config_clamp(struct blk *b, uint8_t *config)
 {
     uint16_t queues;
@@ -421,7 +422,7 @@ static int64_t blk_limits(struct blk *b)
     if (err < 0) {
         return err;
     }
-    b->queue_count = (unsigned)min(msg_get(&m), (uint64_t)VIRTIO_QUEUES_MAX);
+    b->queue_count = (unsigned)min(msg_get(&m), (uint64_t)VCPUS);
     b->queue_size = (uint16_t)min(msg_get(&m), (uint64_t)VIRTQ_MAX_SIZE);
     err = msg_end(&m);
     if (err >= 0 && (b->queue_count == 0 || b->queue_size == 0 || !(b->features & VIRTIO_F_VERSION_1))) {

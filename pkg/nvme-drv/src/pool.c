@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Queue pairs for clients: see pool.h.
+#include "pool.h"
+
+#include "ctrl_priv.h"
+#include "log.h"
+
+static struct nvme_queue *pool_unused(struct nvme_ns *ns)
+{
+    struct nvme_ctrl *c = ns->ctrl;
+
+    if (ns->queue->users == 0) {
+        return ns->queue;
+    }
+    for (unsigned i = 0; i < c->io_count; i++) {
+        if (c->io[i]->users == 0 && !c->io[i]->broken) {
+            return c->io[i];
+        }
+    }
+    return NULL;
+}
+
+struct nvme_queue *nvme_pool_take(struct nvme_ns *ns, bool *wait)
+{
+    struct nvme_ctrl *c = ns->ctrl;
+    struct nvme_queue *q = pool_unused(ns);
+
+    *wait = false;
+    if (!q) {
+        q = ns->queue;
+        *wait = c->io_count + c->pairs_wanted < c->io_granted;
+    }
+    if (*wait) {
+        c->pairs_wanted++;
+        c->wake = true;
+        nvme_ctrl_arm(c, ctrl_now(c)); /* lets the worker run */
+    }
+    q->users++;
+    return q;
+}
+
+struct nvme_queue *nvme_pool_better(struct nvme_ns *ns, struct nvme_queue *q, bool *wait)
+{
+    struct nvme_queue *other = pool_unused(ns);
+
+    if (!other) {
+        *wait = ns->ctrl->pairs_wanted > 0;
+        return q;
+    }
+    nvme_pool_put(q);
+    other->users++;
+    *wait = false;
+    return other;
+}
+
+void nvme_pool_put(struct nvme_queue *q)
+{
+    q->users--;
+}
+
+void nvme_pool_fill(struct nvme_ctrl *c)
+{
+    while (c->pairs_wanted > 0 && c->state == CTRL_READY && c->io_count < c->io_granted) {
+        if (!ctrl_queue_create(c)) {
+            log_warn("NVMe[%s]: No more I/O queues than %u: clients share them", c->id.serial, c->io_count);
+            c->io_granted = c->io_count;
+            break;
+        }
+        c->pairs_wanted--;
+    }
+    c->pairs_wanted = 0;
+}
