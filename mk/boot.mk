@@ -5,7 +5,10 @@
 
 # The defaults: the tutorial's machine.
 QEMU_OPTIONS ?= -serial mon:stdio
-QEMU_OPTIONS-amd64 ?= -m 512 -display none -drive if=none,file=$(SRC)/images/disk.img,format=raw,id=D1 -device nvme,drive=D1,serial=MYNVMECTLSN
+ifeq ($(origin QEMU_OPTIONS-amd64),undefined)
+DEFAULT_DISK := $(SRC)/images/disk.img
+QEMU_OPTIONS-amd64 := -m 512 -display none -drive if=none,file=$(DEFAULT_DISK),format=raw,id=D1 -device nvme,drive=D1,serial=MYNVMECTLSN
+endif
 
 MODULES_LIST ?= $(firstword $(wildcard $(O)/conf/modules.list) $(SRC)/conf/modules.list)
 E ?= $(ENTRY)
@@ -18,7 +21,7 @@ skboot = $(SRC)/tools/boot/skboot $1 --entry $(call sh-quote,$(E)) --list $(call
 .PHONY: qemu elfimage grub2iso listentries show guest
 listentries show:
 	$(Q)$(call skboot,$@)
-qemu: all
+qemu: all $(DEFAULT_DISK)
 	$(Q)$(call skboot,$@)
 grub2iso: all
 	$(Q)$(call skboot,$@)
@@ -32,6 +35,10 @@ elfimage: all
 KERNEL_EXTRA += $(O)/fiasco
 $(O)/fiasco: $(KERNEL)
 	$(Q)ln -sf bin/kernel $@
+
+$(SRC)/images/disk.img:
+	$(call say,IMAGE,$@)
+	$(Q)mkdir -p $(@D) && truncate -s 10M $@
 
 # The default guest: Debian's cloud kernel, busybox and the modules it needs.
 guest: $(O)/guest/bzImage $(O)/guest/ramdisk-x86_64.cpio.gz

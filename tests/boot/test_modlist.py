@@ -81,6 +81,7 @@ def test_comments_and_continuations(tree):
 @pytest.mark.parametrize("text, message", [
     ("entry x\n", r"unknown entry 'e'; known: x"),
     ("entry e\nmodule nothing\n", r"modules.list:2: module 'nothing' not found .*MODULE_SEARCH_PATH"),
+    ("entry e\nmodule bzImage\n", r"'bzImage' not found .*'make guest'"),
     ("entry e\nmodule /abs/nothing\n", r"'/abs/nothing' not found \(it is an absolute path"),
     ("entry e\nmodul io\n", r"modules.list:2: unknown keyword 'modul'; known: entry"),
     ("entry e\nmodule\n", r"modules.list:2: 'module' needs a name"),

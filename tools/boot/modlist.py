@@ -28,6 +28,7 @@ MODULE_KEYWORDS = {"module", "bin", "data"}
 # What the system that modules.list comes from needs beside the root task; Skerry's kernel and moe do that work.
 ABSORBED = {"sigma0", "bootstrap", "default-bootstrap", "modaddr"}
 KERNEL_NAMES = {"fiasco", "skerry", "kernel"}
+DEFAULT_GUEST = {"bzImage", "ramdisk-x86_64.cpio.gz"}
 MAX_INCLUDE_DEPTH = 16
 
 
@@ -185,8 +186,9 @@ class ModList:
             if os.path.isfile(path):
                 return path
         places = "it is an absolute path" if os.path.isabs(name) else "looked in " + ", ".join(self.search)
+        hint = "; the default guest's files come from 'make guest'" if name in DEFAULT_GUEST else ""
         raise ModListError(f"{where}: module '{name}' not found ({places}); build or copy it there, or add its folder to "
-                           "MODULE_SEARCH_PATH in Makeconf.boot")
+                           f"MODULE_SEARCH_PATH in Makeconf.boot{hint}")
 
     def _applies(self, line):
         arch = line.options.get("arch")
