@@ -3,22 +3,25 @@
 # The user's settings: Makeconf.boot of the build folder (conf/Makeconf.boot) or of the source tree.
 -include $(firstword $(wildcard $(O)/conf/Makeconf.boot $(SRC)/conf/Makeconf.boot))
 
-# The defaults: the tutorial's machine.
-QEMU_OPTIONS ?= -serial mon:stdio
-ifeq ($(origin QEMU_OPTIONS-amd64),undefined)
-DEFAULT_DISK := $(SRC)/images/disk.img
-QEMU_OPTIONS-amd64 := -m 512 -display none -drive if=none,file=$(DEFAULT_DISK),format=raw,id=D1 -device nvme,drive=D1,serial=MYNVMECTLSN
-endif
-
 MODULES_LIST ?= $(firstword $(wildcard $(O)/conf/modules.list) $(SRC)/conf/modules.list)
 E ?= $(ENTRY)
+
+# The defaults: the tutorial's machine; the entry "debian" has a disk of its own and needs more memory.
+QEMU_OPTIONS ?= -serial mon:stdio
+ifeq ($(origin QEMU_OPTIONS-amd64),undefined)
+DISK_debian := $(O)/guest/debian.img
+MEMORY_debian := 1024
+DEFAULT_DISK := $(or $(DISK_$(E)),$(SRC)/images/disk.img)
+QEMU_OPTIONS-amd64 := -m $(or $(MEMORY_$(E)),512) -display none \
+    -drive if=none,file=$(DEFAULT_DISK),format=raw,id=D1 -device nvme,drive=D1,serial=MYNVMECTLSN
+endif
 
 sh-quote = '$(subst ','\'',$1)'
 skboot = $(SRC)/tools/boot/skboot $1 --entry $(call sh-quote,$(E)) --list $(call sh-quote,$(MODULES_LIST)) --src $(SRC) --build $(O) \
     --search $(call sh-quote,$(MODULE_SEARCH_PATH)) --qemu-path $(call sh-quote,$(QEMU_PATH)) \
     --qemu-options $(call sh-quote,$(QEMU_OPTIONS) $(QEMU_OPTIONS-amd64))
 
-.PHONY: qemu elfimage grub2iso listentries show guest
+.PHONY: qemu elfimage grub2iso listentries show guest debian
 listentries show:
 	$(Q)$(call skboot,$@)
 qemu: all $(DEFAULT_DISK)
@@ -48,6 +51,12 @@ $(O)/guest/bzImage: $(SRC)/tools/guest/fetch-kernel
 $(O)/guest/ramdisk-x86_64.cpio.gz: $(SRC)/tools/guest/mkramdisk $(SRC)/tools/guest/sh $(O)/guest/bzImage
 	$(call say,CPIO,$@)
 	$(Q)$(SRC)/tools/guest/mkramdisk $(O)/guest $@
+
+# An ordinary Debian 12 on a disk image; remove the image to have it made anew. Its options: make debian MKDEBIAN_OPTIONS="-i fio".
+debian: $(O)/guest/debian.img
+$(O)/guest/debian.img: # never made again by itself: it is somebody's system
+	$(call say,DEBIAN,$@)
+	$(Q)$(SRC)/tools/guest/mkdebian $(MKDEBIAN_OPTIONS) $(O)/guest
 
 # `make config` accepts the defaults; config.mk of the build folder may override tools and flags.
 config:
