@@ -10,14 +10,6 @@ from scenario import NED
 from session import fsck, tool
 
 MIB = 1 << 20
-DTS = """/dts-v1/; / { model = "skerry,virt-pc"; compatible = "skerry,virt-pc"; #address-cells = <2>; #size-cells = <2>;
-pci { compatible = "skerry,pci-host"; };
-console { compatible = "skerry,virtio-console"; };
-disk { compatible = "skerry,virtio-blk"; skerry,cap = "qdrv"; };
-disk2 { compatible = "skerry,virtio-blk"; skerry,cap = "qdrv2"; };
-serial { compatible = "ns16550a"; };
-rtc { compatible = "skerry,rtc-mc146818"; }; };
-"""
 WORK = ("cd /mnt/%(d)s && for i in $(seq 1 40); do mkdir -p d$i/e; dd if=/dev/urandom of=d$i/e/f bs=1k count=$i 2>/dev/null; "
         "ln d$i/e/f l$i; ln -s d$i/e/f s$i; mv d$i/e/f d$i/g; done; for i in $(seq 1 3 40); do rm -r d$i l$i s$i; done; "
         "find . -type f -exec sha256sum {} + > /tmp/%(d)s.sums; cp /tmp/%(d)s.sums sums; cd /")
@@ -89,10 +81,8 @@ def test_file_systems_at_once(system):
     for nsid, image in ((1, whole), (2, parts)):
         system.machine += ["-drive", f"if=none,file={image},format=raw,id=D{nsid},discard=unmap", "-device",
                            f"nvme-ns,drive=D{nsid},bus=n0,nsid={nsid}"]
-    subprocess.run(["dtc", "-I", "dts", "-O", "dtb", "-o", system.path("two.dtb")], input=DTS, text=True, check=True)
-    system.modules.append("two.dtb")
     ned = NED.replace("local io_busses", "local c2 = l:new_channel();\nlocal io_busses")
-    settings = {**system.settings, "fdt": "two.dtb", "caps": "qdrv = nvmecl, qdrv2 = c2", "clients": "cl1 = nvmecl:svr(), cl2 = c2:svr()",
+    settings = {**system.settings, "caps": "qdrv = nvmecl, qdrv1 = c2", "clients": "cl1 = nvmecl:svr(), cl2 = c2:svr()",
                 "driver": f"-v --client cl1 --device {SERIAL}:n1 --ds-max 5 --client cl2 --device guest --ds-max 5",
                 "msis": "Property.num_msis = 3;"}
     for turn in range(2):
