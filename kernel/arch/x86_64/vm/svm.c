@@ -13,9 +13,9 @@
 #include "cpu.h"
 #include "fpu.h"
 #include "paging.h"
+#include "vm_host.h"
 #include "vm_priv.h"
 
-#define MSR_TSC_AUX 0xc0000103u
 #define MSR_SYSENTER_CS 0x174u
 #define MSR_SYSENTER_ESP 0x175u
 #define MSR_SYSENTER_EIP 0x176u
@@ -64,29 +64,6 @@ static void tlb_prepare(struct vcpu_arch *v)
     v->tlb_generation = generation;
 }
 
-#define DR_SAVE(n, where)    asm volatile("mov %%dr" #n ", %0" : "=r"(where))
-#define DR_RESTORE(n, where) asm volatile("mov %0, %%dr" #n : : "r"(where))
-
-static void dr_prepare(struct vcpu_arch *v)
-{
-    struct vcpu_arch *old = svm_cpu.dr_owner;
-
-    if (old == v) {
-        return;
-    }
-    if (old) {
-        DR_SAVE(0, old->dr[0]);
-        DR_SAVE(1, old->dr[1]);
-        DR_SAVE(2, old->dr[2]);
-        DR_SAVE(3, old->dr[3]);
-    }
-    DR_RESTORE(0, v->dr[0]);
-    DR_RESTORE(1, v->dr[1]);
-    DR_RESTORE(2, v->dr[2]);
-    DR_RESTORE(3, v->dr[3]);
-    svm_cpu.dr_owner = v;
-}
-
 /* XCR0 and TSC_AUX: the host's values are restored behind each run, so that nobody else needs to know. QEMU's TCG does not
  * intercept XSETBV: there the guest sets XCR0 itself, and it is read back. */
 static void switch_in(struct vcpu_arch *v)
@@ -98,7 +75,7 @@ static void switch_in(struct vcpu_arch *v)
     if (v->tsc_aux) {
         msr_write(MSR_TSC_AUX, v->tsc_aux);
     }
-    dr_prepare(v);
+    vm_dr_load(v->dr);
     tlb_prepare(v);
 }
 
@@ -183,9 +160,7 @@ static struct vcpu_arch *svm_vcpu_init(void *const *pages, struct guest_arch *gu
 static void svm_vcpu_fini(struct vcpu_arch *v)
 {
     fpu_forget(v->fpu);
-    if (svm_cpu.dr_owner == v) {
-        svm_cpu.dr_owner = NULL;
-    }
+    vm_dr_forget(v->dr);
 }
 
 /* --- detection ---------------------------------------------------------------------------------------------- */
@@ -227,64 +202,9 @@ static struct vm_ops svm_ops = {
 };
 _Static_assert(SVM_PAGES <= VM_VCPU_PAGES_MAX, "pages of a vcpu");
 
-/* CR4 bits that come with a CPUID bit. [APM-2 3.1.3], [APM-3 E.3] */
-static uint64_t cr4_valid_bits(void)
-{
-    struct cpuid_regs f = cpuid(1, 0);
-    struct cpuid_regs s = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid_regs){ 0 };
-    const struct {
-        uint32_t reg, bit;
-        uint64_t cr4;
-    } table[] = {
-        { f.edx, 1, BIT(0) | BIT(1) },  /* VME, PVI */
-        { f.edx, 2, CR4_DE },
-        { f.edx, 3, CR4_PSE },
-        { f.edx, 4, BIT(2) },           /* TSD */
-        { f.edx, 6, CR4_PAE },
-        { f.edx, 7, CR4_MCE },
-        { f.edx, 13, CR4_PGE },
-        { f.edx, 24, CR4_OSFXSR },
-        { f.edx, 25, CR4_OSXMMEXCPT },
-        { f.ecx, 17, BIT(17) },         /* PCIDE */
-        { f.ecx, 26, CR4_OSXSAVE },
-        { s.ebx, 0, CR4_FSGSBASE },
-        { s.ebx, 7, CR4_SMEP },
-        { s.ebx, 20, CR4_SMAP },
-        { s.ecx, 2, CR4_UMIP },
-        { s.ecx, 16, BIT(12) },         /* LA57 */
-    };
-    uint64_t valid = BIT(8); /* PCE */
-
-    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
-        if (table[i].reg >> table[i].bit & 1) {
-            valid |= table[i].cr4;
-        }
-    }
-    return valid;
-}
-
-static uint64_t efer_valid_bits(void)
-{
-    struct cpuid_regs x = cpuid(CPUID_EXT_FEATURES, 0);
-    uint64_t valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE; /* the kernel needs them itself */
-
-    valid |= x.edx >> 25 & 1 ? BIT(14) : 0; /* FFXSR */
-    valid |= x.ecx >> 17 & 1 ? BIT(15) : 0; /* TCE */
-    return valid;
-}
-
 static void limits_init(void)
 {
-    bool la57 = cpuid(0, 0).eax >= 7 && (cpuid(7, 0).ecx >> 16 & 1);
-
-    svm_cpu.limits = (struct vm_limits){
-        .cr4_valid = cr4_valid_bits(),
-        .efer_valid = efer_valid_bits(),
-        .xcr0_valid = fpu_xcr0(),
-        .phys_limit = phys_limit(),
-        .va_bits = la57 ? 57 : 48,
-        .tsc_aux = cpuid(CPUID_EXT_FEATURES, 0).edx >> 27 & 1, /* RDTSCP */
-    };
+    vm_limits_init(&svm_cpu.limits);
     svm_cpu.xcr0 = fpu_xcr0();
     svm_cpu.signature = cpuid(1, 0).eax;
 }
@@ -321,7 +241,7 @@ const struct vm_ops *svm_init(const char **why)
     bool ext = cpuid(0x80000000u, 0).eax >= CPUID_SVM;
 
     if (!ext || !(cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_FEATURES_SVM)) {
-        *why = "the processor has no AMD SVM (QEMU: use -cpu EPYC,+svm)";
+        *why = "the processor has no AMD SVM and no Intel VMX (QEMU: use -cpu EPYC,+svm)";
         return NULL;
     }
     struct cpuid_regs svm = cpuid(CPUID_SVM, 0);

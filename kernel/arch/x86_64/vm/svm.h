@@ -9,8 +9,7 @@
  *
  * Where a vcpu's registers are between two runs: rax, rsp, rip, rflags, control registers, segments, syscall MSRs,
  * DR6 and DR7 in the VMCB; other general registers in `gpr`; FPU registers in `fpu` or, while the processor's FPU owner is
- * `fpu`, in the processor; DR0 to DR3 in `dr` or, while svm_cpu.dr_owner is this vcpu, in the processor (host code
- * never uses them and DR7 is off outside the guest). XCR0 and TSC_AUX are set around each VMRUN if they differ.
+ * `fpu`, in the processor; DR0 to DR3 in `dr` or in the processor (vm_host.h). XCR0 and TSC_AUX are set around each VMRUN if they differ.
  *
  * The state page is shared with the VMM: it is written at exits and read only by svm_state.c's load, once per field. */
 #pragma once
@@ -55,7 +54,6 @@ struct svm_cpu {
     uint32_t signature;         /* CPUID 1 eax */
     paddr_t host_save_pa;       /* VMSAVE area of the host */
     paddr_t iopm_pa, msrpm_pa;
-    struct vcpu_arch *dr_owner; /* whose DR0..3 the processor holds */
 };
 extern struct svm_cpu svm_cpu;
 

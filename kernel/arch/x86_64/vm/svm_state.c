@@ -8,82 +8,23 @@
 #include "fpu.h"
 #include "svm.h"
 
-#define GROUPS_ALL (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC | VCPU_GROUP_FPU)
 #define GROUPS_GET (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC)
 #define RFLAGS_VM BIT(17)
-#define SEG_ATTR_L (1u << 9)
 #define EVENT_TYPE(e) ((e) & (7ull << 8))
 
-/* What the VMM asked for, copied. */
-struct request {
-    uint32_t dirty;
-    uint64_t inject;
-    bool irq_window, nmi_window;
-    struct vcpu_state s; /* dirty groups only, without gpr: any value will do, they are copied when all is checked */
-};
-
-/* The compiler must not read the shared page again behind the checks. */
-static void copy_done(void) { asm volatile("" : : : "memory"); }
-
-#define COPY_RANGE(dst, src, first, last) \
-    __builtin_memcpy(&(dst)->first, &(src)->first, \
-                     offsetof(struct vcpu_state, last) + sizeof((dst)->last) - offsetof(struct vcpu_state, first))
-
-static void request_copy(struct request *r, const struct vcpu_state *s)
-{
-    r->dirty = s->dirty;
-    r->inject = s->run.inject;
-    r->irq_window = s->run.irq_window != 0;
-    r->nmi_window = s->run.nmi_window != 0;
-    copy_done();
-    if (r->dirty & VCPU_GROUP_BASE) {
-        COPY_RANGE(&r->s, s, rip, int_shadow);
-    }
-    if (r->dirty & VCPU_GROUP_SEG) {
-        COPY_RANGE(&r->s, s, ds, idtr);
-    }
-    if (r->dirty & VCPU_GROUP_MSR) {
-        COPY_RANGE(&r->s, s, star, tsc_aux);
-    }
-    if (r->dirty & VCPU_GROUP_TSC) {
-        r->s.tsc_offset = s->tsc_offset;
-    }
-    copy_done();
-}
-
-/* The event is checked against the state that it will meet. */
-static enum vcpu_invalid check_event(const struct vcpu_arch *v, const struct request *r)
+/* The state that the request will meet. */
+static struct vm_present present(const struct vcpu_arch *v)
 {
     const struct vmcb_save *save = &v->vmcb->save;
-    bool base = r->dirty & VCPU_GROUP_BASE;
-    uint64_t rflags = base ? r->s.rflags : save->rflags;
-    uint64_t efer = base ? r->s.efer : save->efer;
-    uint16_t cs_attr = base ? r->s.cs.attr : save->cs.attr;
-    bool shadow = base ? r->s.int_shadow != 0 : (v->vmcb->control.interrupt_shadow & SVM_SHADOW) != 0;
-    const struct vm_event_state e = {
-        .intr_open = (rflags & RFLAGS_IF) && !shadow,
-        .nmi_open = !v->nmi_blocked && !shadow,
-        .cs_long = (efer & EFER_LMA) && (cs_attr & SEG_ATTR_L),
+
+    return (struct vm_present){
+        .rflags = save->rflags,
+        .efer = save->efer,
+        .cr4 = save->cr4,
+        .cs_attr = save->cs.attr,
+        .shadow = (v->vmcb->control.interrupt_shadow & SVM_SHADOW) != 0,
+        .nmi_blocked = v->nmi_blocked,
     };
-
-    return vm_check_event(r->inject, &e);
-}
-
-static enum vcpu_invalid request_check(const struct vcpu_arch *v, const struct request *r)
-{
-    const struct vm_limits *l = &svm_cpu.limits;
-    enum vcpu_invalid bad = VCPU_INVALID_NONE;
-
-    if (r->dirty & VCPU_GROUP_BASE) {
-        bad = vm_check_base(l, &r->s, v->vmcb->save.cr4);
-    }
-    if (!bad && (r->dirty & VCPU_GROUP_SEG)) {
-        bad = vm_check_seg(l, &r->s);
-    }
-    if (!bad && (r->dirty & VCPU_GROUP_MSR)) {
-        bad = vm_check_msr(l, &r->s);
-    }
-    return bad ? bad : check_event(v, r);
 }
 
 /* [APM-2 15.5.1]: forced to 0 in real mode and to 3 in virtual-8086 mode, else the stack segment's DPL */
@@ -172,7 +113,7 @@ static void commit_irq_window(struct vcpu_arch *v, bool wanted)
     }
 }
 
-static void request_commit(struct vcpu_arch *v, const struct request *r)
+static void request_commit(struct vcpu_arch *v, const struct vm_request *r)
 {
     if (r->dirty & VCPU_GROUP_BASE) {
         commit_base(v, &r->s);
@@ -201,11 +142,12 @@ static void request_commit(struct vcpu_arch *v, const struct request *r)
 int svm_state_load(struct vcpu_arch *v)
 {
     struct vcpu_state *s = v->state;
-    struct request r;
+    const struct vm_present now = present(v);
+    struct vm_request r;
 
-    request_copy(&r, s);
-    enum vcpu_invalid bad = request_check(v, &r);
-    if (bad || (r.dirty & ~GROUPS_ALL)) {
+    vm_request_copy(&r, s);
+    enum vcpu_invalid bad = vm_request_check(&svm_cpu.limits, &r, &now);
+    if (bad || (r.dirty & ~VCPU_GROUPS_ALL)) {
         s->exit = (struct vcpu_exit){ .reason = VCPU_EXIT_INVALID, .qual = bad };
         return SK_EINVAL;
     }

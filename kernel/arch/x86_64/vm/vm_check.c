@@ -160,6 +160,68 @@ enum vcpu_invalid vm_check_event(uint64_t event, const struct vm_event_state *e)
     return ok && (event & VCPU_EVENT_VALID) && !(event & EVENT_RESERVED) ? VCPU_INVALID_NONE : VCPU_INVALID_EVENT;
 }
 
+/* The compiler must not read the shared page again behind the checks. */
+static void copy_done(void) { asm volatile("" : : : "memory"); }
+
+#define COPY_RANGE(dst, src, first, last) \
+    __builtin_memcpy(&(dst)->first, &(src)->first, \
+                     offsetof(struct vcpu_state, last) + sizeof((dst)->last) - offsetof(struct vcpu_state, first))
+
+void vm_request_copy(struct vm_request *r, const struct vcpu_state *s)
+{
+    r->dirty = s->dirty;
+    r->inject = s->run.inject;
+    r->irq_window = s->run.irq_window != 0;
+    r->nmi_window = s->run.nmi_window != 0;
+    copy_done();
+    if (r->dirty & VCPU_GROUP_BASE) {
+        COPY_RANGE(&r->s, s, rip, int_shadow);
+    }
+    if (r->dirty & VCPU_GROUP_SEG) {
+        COPY_RANGE(&r->s, s, ds, idtr);
+    }
+    if (r->dirty & VCPU_GROUP_MSR) {
+        COPY_RANGE(&r->s, s, star, tsc_aux);
+    }
+    if (r->dirty & VCPU_GROUP_TSC) {
+        r->s.tsc_offset = s->tsc_offset;
+    }
+    copy_done();
+}
+
+/* The event is checked against the state that it will meet. */
+static enum vcpu_invalid request_check_event(const struct vm_request *r, const struct vm_present *now)
+{
+    bool base = r->dirty & VCPU_GROUP_BASE;
+    uint64_t rflags = base ? r->s.rflags : now->rflags;
+    uint64_t efer = base ? r->s.efer : now->efer;
+    uint16_t cs_attr = base ? r->s.cs.attr : now->cs_attr;
+    bool shadow = base ? r->s.int_shadow != 0 : now->shadow;
+    const struct vm_event_state e = {
+        .intr_open = (rflags & RFLAGS_IF) && !shadow,
+        .nmi_open = !now->nmi_blocked && !shadow,
+        .cs_long = (efer & EFER_LMA) && (cs_attr & SEG_ATTR_L),
+    };
+
+    return vm_check_event(r->inject, &e);
+}
+
+enum vcpu_invalid vm_request_check(const struct vm_limits *l, const struct vm_request *r, const struct vm_present *now)
+{
+    enum vcpu_invalid bad = VCPU_INVALID_NONE;
+
+    if (r->dirty & VCPU_GROUP_BASE) {
+        bad = vm_check_base(l, &r->s, now->cr4);
+    }
+    if (!bad && (r->dirty & VCPU_GROUP_SEG)) {
+        bad = vm_check_seg(l, &r->s);
+    }
+    if (!bad && (r->dirty & VCPU_GROUP_MSR)) {
+        bad = vm_check_msr(l, &r->s);
+    }
+    return bad ? bad : request_check_event(r, now);
+}
+
 void vm_state_reset(struct vcpu_state *s, uint32_t signature)
 {
     const struct vcpu_seg data = { .attr = 0x93, .limit = 0xffff };

@@ -29,5 +29,24 @@ struct vm_event_state {
 };
 enum vcpu_invalid vm_check_event(uint64_t event, const struct vm_event_state *e);
 
+#define VCPU_GROUPS_ALL (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC | VCPU_GROUP_FPU)
+
+/* What the VMM asked for, copied out of the shared page: each field is read once. */
+struct vm_request {
+    uint32_t dirty;
+    uint64_t inject;
+    bool irq_window, nmi_window;
+    struct vcpu_state s; /* dirty groups only, without gpr: any value will do, they are copied when all is checked */
+};
+void vm_request_copy(struct vm_request *r, const struct vcpu_state *s);
+
+/* What the vcpu has where the request does not say. */
+struct vm_present {
+    uint64_t rflags, efer, cr4;
+    uint16_t cs_attr;
+    bool shadow, nmi_blocked;
+};
+enum vcpu_invalid vm_request_check(const struct vm_limits *l, const struct vm_request *r, const struct vm_present *now);
+
 /* x86 processor state after power-on [APM-2 14.1.3, table 14-1] in all groups; signature: CPUID 1 eax. */
 void vm_state_reset(struct vcpu_state *s, uint32_t signature);

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// What SVM and VMX share of the host's side. See vm_host.h.
+
+#include "vm_host.h"
+#include "cpu.h"
+#include "fpu.h"
+
+#define CPUID_EXT_FEATURES 0x80000001u
+#define DR_SAVE(n, where) asm volatile("mov %%dr" #n ", %0" : "=r"(where))
+#define DR_RESTORE(n, where) asm volatile("mov %0, %%dr" #n : : "r"(where))
+
+static uint64_t *dr_owner; /* whose DR0..3 the processor holds */
+
+void vm_dr_load(uint64_t *dr)
+{
+    uint64_t *old = dr_owner;
+
+    if (old == dr) {
+        return;
+    }
+    if (old) {
+        DR_SAVE(0, old[0]);
+        DR_SAVE(1, old[1]);
+        DR_SAVE(2, old[2]);
+        DR_SAVE(3, old[3]);
+    }
+    DR_RESTORE(0, dr[0]);
+    DR_RESTORE(1, dr[1]);
+    DR_RESTORE(2, dr[2]);
+    DR_RESTORE(3, dr[3]);
+    dr_owner = dr;
+}
+
+void vm_dr_forget(const uint64_t *dr)
+{
+    if (dr_owner == dr) {
+        dr_owner = NULL;
+    }
+}
+
+/* CR4 bits that come with a CPUID bit. [APM-2 3.1.3], [APM-3 E.3] */
+static uint64_t cr4_valid_bits(void)
+{
+    struct cpuid_regs f = cpuid(1, 0);
+    struct cpuid_regs s = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid_regs){0};
+    const struct {
+        uint32_t reg, bit;
+        uint64_t cr4;
+    } table[] = {
+        {f.edx, 1, BIT(0) | BIT(1)},                                                  /* VME, PVI */
+        {f.edx, 2, CR4_DE},          {f.edx, 3, CR4_PSE},         {f.edx, 4, BIT(2)}, /* TSD */
+        {f.edx, 6, CR4_PAE},         {f.edx, 7, CR4_MCE},         {f.edx, 13, CR4_PGE},
+        {f.edx, 24, CR4_OSFXSR},     {f.edx, 25, CR4_OSXMMEXCPT}, {f.ecx, 17, BIT(17)}, /* PCIDE */
+        {f.ecx, 26, CR4_OSXSAVE},    {s.ebx, 0, CR4_FSGSBASE},    {s.ebx, 7, CR4_SMEP},
+        {s.ebx, 20, CR4_SMAP},       {s.ecx, 2, CR4_UMIP},        {s.ecx, 16, BIT(12)}, /* LA57 */
+    };
+    uint64_t valid = BIT(8); /* PCE */
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        if (table[i].reg >> table[i].bit & 1) {
+            valid |= table[i].cr4;
+        }
+    }
+    return valid;
+}
+
+static uint64_t efer_valid_bits(void)
+{
+    struct cpuid_regs x = cpuid(CPUID_EXT_FEATURES, 0);
+    uint64_t valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE; /* the kernel needs them itself */
+
+    valid |= x.edx >> 25 & 1 ? BIT(14) : 0; /* FFXSR */
+    valid |= x.ecx >> 17 & 1 ? BIT(15) : 0; /* TCE */
+    return valid;
+}
+
+void vm_limits_init(struct vm_limits *l)
+{
+    bool la57 = cpuid(0, 0).eax >= 7 && (cpuid(7, 0).ecx >> 16 & 1);
+
+    *l = (struct vm_limits){
+        .cr4_valid = cr4_valid_bits(),
+        .efer_valid = efer_valid_bits(),
+        .xcr0_valid = fpu_xcr0(),
+        .phys_limit = phys_limit(),
+        .va_bits = la57 ? 57 : 48,
+        .tsc_aux = cpuid(CPUID_EXT_FEATURES, 0).edx >> 27 & 1, /* RDTSCP */
+    };
+}
