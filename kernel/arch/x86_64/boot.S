@@ -211,7 +211,6 @@ msg_remedy: .asciz "; use a 64-bit x86 processor (QEMU: -cpu EPYC,+svm)\r\n"
 name_cpuid: .asciz "CPUID instruction"
 name_lm:    .asciz "long mode"
 name_nx:    .asciz "NX bit"
-name_sysc:  .asciz "SYSCALL instruction"
 name_fpu:   .asciz "FPU"
 name_tsc:   .asciz "time-stamp counter"
 name_msr:   .asciz "model-specific registers"
@@ -226,9 +225,9 @@ name_sse2:  .asciz "SSE2"
 features_1:
     .long 1 << 0, name_fpu, 1 << 4, name_tsc, 1 << 5, name_msr, 1 << 6, name_pae, 1 << 9, name_apic
     .long 1 << 16, name_pat, 1 << 24, name_fxsr, 1 << 26, name_sse2, 0
-/* [SDM-2 CPUID, table 3-8] leaf 0x80000001, edx */
+/* [SDM-2 CPUID, table 3-8] leaf 0x80000001, edx. Not bit 11, SYSCALL: Intel's show it in 64-bit mode only, and long mode has it. */
 features_81:
-    .long 1 << 29, name_lm, 1 << 11, name_sysc, 1 << 20, name_nx, 0
+    .long 1 << 29, name_lm, 1 << 20, name_nx, 0
 
     .balign 8
 boot_gdt:

@@ -84,9 +84,9 @@ int guest_setup(void)
     int64_t cap;
 
     if (k->vm_kind == VM_NONE) {
-        log_error(LOG_BOOT, "this processor cannot run virtual machines: no AMD SVM with nested paging is there or "
-                            "enabled; enable it in the "
-                            "firmware's setup, or with QEMU use -cpu EPYC,+svm");
+        log_error(LOG_BOOT, "this processor cannot run virtual machines: neither AMD SVM with nested paging nor Intel "
+                            "VMX with EPT is there and enabled; enable it in the firmware's setup, or with QEMU use "
+                            "-cpu EPYC,+svm");
         return SK_ENODEV;
     }
     cap = sys_guest_create(CAP_QUOTA);

@@ -4,7 +4,6 @@
 #include "vm_priv.h"
 #include <kernel/log.h>
 
-
 static const struct vm_ops *vm_ops;
 static const char *vm_why = "virtualization has not been initialised";
 
@@ -20,10 +19,13 @@ void vm_init(void)
 {
     vm_ops = svm_init(&vm_why);
     if (!vm_ops) {
+        vm_ops = vmx_init(&vm_why);
+    }
+    if (!vm_ops) {
         kprintf("kernel: no virtual machines: %s\n", vm_why);
         return;
     }
     kinfo_page()->vm_kind = vm_ops->kind;
     kinfo_page()->vm_features = vm_ops->features;
-    kprintf("kernel: virtual machines: %s with nested paging\n", vm_ops->name);
+    kprintf("kernel: virtual machines: %s with %s\n", vm_ops->name, vm_ops->kind == VM_VMX ? "EPT" : "nested paging");
 }
