@@ -42,6 +42,14 @@ void vm_skip(struct vm *vm, unsigned len)
     vm->s->dirty |= VCPU_GROUP_BASE;
 }
 
+void vm_endless(struct vm *vm)
+{
+    if (option("no-if-0")) {
+        vm->s->rflags |= 0x200;
+        vm->s->dirty |= VCPU_GROUP_BASE;
+    }
+}
+
 static void load(struct vm *vm, const uint8_t *code, const uint8_t *end)
 {
     memcpy(vm->mem + CODE, code, (size_t)(end - code));

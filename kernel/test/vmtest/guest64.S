@@ -112,7 +112,7 @@ CODE64 g64_fpu
     movq %rax, %xmm15
     fninit
     fld1
-    vmmcall
+    out %al, $0x80
     movq %xmm0, %rax
     mov %rax, DATA + 8
     movq %xmm15, %rax
@@ -135,7 +135,7 @@ END g64_fpu_spin
 
 CODE64 g64_avx
     vpcmpeqd %ymm1, %ymm1, %ymm1
-    vmmcall
+    out %al, $0x80
     vmovdqu %ymm1, DATA
     hlt
 END g64_avx
@@ -196,5 +196,53 @@ CODE64 g64_ops
     mwait
     hlt
 END g64_ops
+
+/* the same for VMX */
+CODE64 g64_ops_vmx
+    vmcall
+    wbinvd
+    invd
+    rdpmc
+    vmxoff
+    vmlaunch
+    vmresume
+    vmptrld DATA
+    vmclear DATA
+    monitor
+    mwait
+    hlt
+END g64_ops_vmx
+
+/* CR0 and CR4: bits that VMX fixes or that the kernel keeps from the hardware read as they were written. rcx: try VMXE
+ * too */
+CODE64 g64_cr
+    mov %cr0, %rax
+    mov %rax, DATA
+    or $0x40000000, %eax /* CD */
+    and $~0x20, %eax /* NE */
+    mov %rax, %cr0
+    mov %cr0, %rbx
+    mov %rbx, DATA + 8
+    or $0x20, %eax
+    and $~0x40000000, %eax
+    mov %rax, %cr0
+    mov %cr0, %rbx
+    mov %rbx, DATA + 16
+    mov %cr4, %rax
+    mov %rax, DATA + 24
+    or $0x80, %eax /* PGE */
+    mov %rax, %cr4
+    mov %cr4, %rbx
+    mov %rbx, DATA + 32
+    jrcxz 1f
+    or $0x2000, %eax /* VMXE */
+    mov %rax, %cr4
+    ud2
+    .globl g64_cr_gp
+g64_cr_gp:
+    mov %cr4, %rbx
+1:  mov %rbx, DATA + 40
+    hlt
+END g64_cr
 
     .section .note.GNU-stack, "", @progbits

@@ -238,6 +238,7 @@ static void test_doorbell_spin(struct vm *vm)
     CHECK(bell > 0);
     CHECK_EQ(sys_doorbell_bind(vm->guest, 0x500, DOORBELL_ANY, (cap_t)bell), SK_OK);
     VM_LOAD16(vm, g16_doorbell_spin);
+    vm_endless(vm);
     struct sys_result r = vm_run_until(vm, timer, GPR_RBX, 10);
     CHECK_EQ(r.value, VCPU_SIGNAL);
     CHECK_EQ(r.extra, 0x71);
@@ -317,6 +318,7 @@ static void test_gate_event(struct vm *vm)
     CHECK(gate > 0);
     CHECK_EQ(sys_gate_bind((cap_t)gate, CAP_THREAD, 0x5a, 0), SK_OK);
     VM_LOAD16(vm, g16_spin);
+    vm_endless(vm);
     cap_t t = thread_run(caller, (uint64_t)gate, 128);
     CHECK_EQ(sys_vcpu_run(vm->vcpu).value, VCPU_EVENT);
     struct sys_result r = sys_wait(0);

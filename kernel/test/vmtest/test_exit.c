@@ -15,6 +15,9 @@ GUEST_CODE(g64_msr);
 GUEST_CODE(g64_xsetbv);
 GUEST_CODE(g64_cr8);
 GUEST_CODE(g64_ops);
+GUEST_CODE(g64_ops_vmx);
+GUEST_CODE(g64_cr);
+extern const uint8_t g64_cr_gp[];
 GUEST_CODE(g64_triple);
 
 /* Continues behind an I/O instruction; IN gets value. */
@@ -77,7 +80,8 @@ static void test_io_string(struct vm *vm)
         CHECK_EQ(e->io_in, want[i].in);
         CHECK_EQ(e->io_rep, want[i].rep);
         CHECK(e->io_addr_width == want[i].addr || (e->io_addr_width == 0 && on_tcg())); /* 0: unknown */
-        CHECK_EQ(e->io_seg, want[i].in ? 0 : sys_kinfo()->vm_features & VM_FEAT_DECODE ? 3 : 0xff);
+        bool told = (sys_kinfo()->vm_features & VM_FEAT_DECODE) || sys_kinfo()->vm_kind == VM_VMX;
+        CHECK_EQ(e->io_seg, want[i].in ? 0 : told ? 3 : 0xff);
         CHECK_EQ(vm->s->gpr[GPR_RCX], 3);
         vm_skip(vm, e->insn_len);
     }
@@ -219,22 +223,55 @@ static void test_hlt(struct vm *vm)
     CHECK_EQ(vm->s->rip, CODE + 1);
 }
 
+static const struct op {
+    uint8_t reason, len;
+} ops_svm[] = {
+    { VCPU_EXIT_VMCALL, 3 },     { VCPU_EXIT_WBINVD, 2 },     { VCPU_EXIT_WBINVD, 2 },
+    { VCPU_EXIT_INVALID_OP, 2 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 },
+    { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 },
+    { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_HLT, 1 },
+}, ops_vmx[] = {
+    { VCPU_EXIT_VMCALL, 3 },     { VCPU_EXIT_WBINVD, 2 },     { VCPU_EXIT_WBINVD, 2 },
+    { VCPU_EXIT_INVALID_OP, 2 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 },
+    { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 8 }, { VCPU_EXIT_INVALID_OP, 9 },
+    { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_HLT, 1 },
+};
+
 static void test_ops(struct vm *vm)
 {
-    static const struct {
-        uint8_t reason, len;
-    } want[] = {
-        { VCPU_EXIT_VMCALL, 3 },     { VCPU_EXIT_WBINVD, 2 },     { VCPU_EXIT_WBINVD, 2 },
-        { VCPU_EXIT_INVALID_OP, 2 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 },
-        { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 },
-        { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_INVALID_OP, 3 }, { VCPU_EXIT_HLT, 1 },
-    };
+    bool vmx = sys_kinfo()->vm_kind == VM_VMX;
+    const struct op *want = vmx ? ops_vmx : ops_svm;
 
-    VM_LOAD64(vm, g64_ops);
-    for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+    if (vmx) {
+        VM_LOAD64(vm, g64_ops_vmx);
+    } else {
+        VM_LOAD64(vm, g64_ops);
+    }
+    for (unsigned i = 0; i < sizeof(ops_svm) / sizeof(ops_svm[0]); i++) {
         CHECK_EXIT(vm, want[i].reason);
+        if (sys_kinfo()->vm_features & VM_FEAT_NEXT_RIP) {
+            CHECK_EQ(vm->s->exit.insn_len, want[i].len);
+        }
         vm_skip(vm, want[i].len);
     }
+}
+
+/* The guest reads what it wrote, and VMXE is refused where a guest has no VMX. */
+static void test_control_registers(struct vm *vm)
+{
+    VM_LOAD64(vm, g64_cr);
+    vm_set_gate(vm, 13, CODE + (uint64_t)(g64_cr_gp - g64_cr));
+    /* TCG's SVM lets a guest set reserved bits, and then refuses it */
+    vm->s->gpr[GPR_RCX] = sys_kinfo()->vm_kind == VM_VMX;
+    CHECK_EXIT(vm, VCPU_EXIT_HLT);
+    CHECK_EQ(vm_data(vm, 0), 0x80000031);
+    CHECK_EQ(vm_data(vm, 1), 0xc0000011);
+    CHECK_EQ(vm_data(vm, 2), 0x80000031);
+    CHECK_EQ(vm_data(vm, 3), 0x620);
+    CHECK_EQ(vm_data(vm, 4), 0x6a0);
+    CHECK_EQ(vm_data(vm, 5), 0x6a0);
+    CHECK_EQ(vm->s->cr0, 0x80000031);
+    CHECK_EQ(vm->s->cr4, 0x6a0);
 }
 
 static uint64_t host_xcr0(void)
@@ -326,6 +363,7 @@ const struct test tests_exit[] = {
     { "privileged instructions", test_ops },
     { "XSETBV", test_xsetbv },
     { "CR8", test_cr8 },
+    { "CR0 and CR4", test_control_registers },
     { "triple fault", test_triple },
     { "software interrupt", test_int },
     { NULL, NULL },

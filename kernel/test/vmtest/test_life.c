@@ -30,11 +30,11 @@ static void test_fpu(struct vm *vm)
     VM_LOAD64(vm, g64_fpu);
     vm->s->cr0 &= ~0x4ull;
     xmm0_set(0xaaaaaaaabbbbbbbb);
-    CHECK_EXIT(vm, VCPU_EXIT_VMCALL);
+    CHECK_EXIT(vm, VCPU_EXIT_IO);
     CHECK_EQ(xmm0_get(), 0xaaaaaaaabbbbbbbb);
     CHECK_EQ(vm_data(vm, 0), 0); /* the guest began with its own, cleared registers */
     xmm0_set(0xccccccccdddddddd);
-    vm_skip(vm, 3);
+    vm_skip(vm, 2);
     CHECK_EXIT(vm, VCPU_EXIT_HLT);
     CHECK_EQ(xmm0_get(), 0xccccccccdddddddd);
     CHECK_EQ(vm_data(vm, 1), 0x1122334455667788);
@@ -43,7 +43,7 @@ static void test_fpu(struct vm *vm)
     /* reset on demand */
     VM_LOAD64(vm, g64_fpu);
     vm->s->dirty |= VCPU_GROUP_FPU;
-    CHECK_EXIT(vm, VCPU_EXIT_VMCALL);
+    CHECK_EXIT(vm, VCPU_EXIT_IO);
     CHECK_EQ(vm_data(vm, 0), 0);
 }
 
@@ -63,6 +63,7 @@ static void test_fpu_shared(struct vm *vm)
     cap_t t = thread_run(fpu_user, 0, 128);
 
     VM_LOAD64(vm, g64_fpu_spin);
+    vm_endless(vm);
     for (unsigned i = 0; i < 5; i++) {
         CHECK_EQ(vm_run_until(vm, timer, GPR_RCX, 100000).value, VCPU_SIGNAL);
         CHECK_EQ(vm->s->gpr[GPR_RAX], 0x0123456789abcdef);
@@ -86,10 +87,10 @@ static void test_avx(struct vm *vm)
     vm->s->xcr0 = 7;
     vm->s->dirty |= VCPU_GROUP_MSR;
     __asm__ volatile("vmovdqu %0, %%ymm1" : : "m"(mine) : "xmm1");
-    CHECK_EXIT(vm, VCPU_EXIT_VMCALL);
+    CHECK_EXIT(vm, VCPU_EXIT_IO);
     __asm__ volatile("vmovdqu %%ymm1, %0" : "=m"(after));
     CHECK_EQ(memcmp(mine, after, sizeof(mine)), 0);
-    vm_skip(vm, 3);
+    vm_skip(vm, 2);
     CHECK_EXIT(vm, VCPU_EXIT_HLT);
     for (unsigned i = 0; i < 4; i++) {
         CHECK_EQ(vm_data(vm, i), ~0ull);
@@ -107,6 +108,7 @@ static void test_revoke(struct vm *vm)
     CHECK(child > 0);
     CHECK_EQ(sys_map(vm->guest, (cap_t)child, 0, PAGE_SIZE, HOLE, RIGHT_R).value, SK_OK);
     VM_LOAD16(vm, g16_touch_loop);
+    vm_endless(vm);
     vm->s->gpr[GPR_RBX] = HOLE;
     vm->s->ds.limit = UINT32_MAX;
     vm->s->ds.attr = 0xc93;
@@ -180,6 +182,7 @@ static void test_busy(struct vm *vm)
 
     victim = vm;
     VM_LOAD16(vm, g16_spin);
+    vm_endless(vm);
     cap_t t = thread_run(try_busy, s, 128);
     CHECK_EQ(sys_vcpu_run(vm->vcpu).value, VCPU_SIGNAL);
     CHECK_EQ(busy_run, SK_EBUSY);
@@ -198,6 +201,7 @@ static void destroy(uint64_t cap)
 static void test_destroy_vcpu(struct vm *vm)
 {
     VM_LOAD16(vm, g16_spin);
+    vm_endless(vm);
     cap_t t = thread_run(destroy, vm->vcpu, 128);
     CHECK_EQ(sys_vcpu_run(vm->vcpu).value, SK_EGONE);
     CHECK_EQ(sys_vcpu_run(vm->vcpu).value, SK_ECAP);
@@ -216,6 +220,7 @@ static void test_destroy_guest(struct vm *vm)
 
     CHECK_EQ(sys_doorbell_bind(vm->guest, 0x500, DOORBELL_ANY, bell), SK_OK);
     VM_LOAD16(vm, g16_spin);
+    vm_endless(vm);
     cap_t t = thread_run(destroy, vm->guest, 128);
     CHECK_EQ(sys_vcpu_run(vm->vcpu).value, SK_EGONE);
     CHECK_EQ(sys_vcpu_run(vm->vcpu).value, SK_ECAP);
@@ -241,6 +246,7 @@ static void wait_for(cap_t t)
 static void test_stop_runner(struct vm *vm)
 {
     VM_LOAD16(vm, g16_spin);
+    vm_endless(vm);
     cap_t t = thread_run(run_forever, vm->vcpu, 128);
     wait_for(t);
     CHECK_EQ(sys_vcpu_run(vm->vcpu).value, SK_EBUSY);
@@ -251,6 +257,7 @@ static void test_stop_runner(struct vm *vm)
     VM_LOAD16(vm, g16_hlt);
     CHECK_EXIT(vm, VCPU_EXIT_HLT);
     VM_LOAD16(vm, g16_spin);
+    vm_endless(vm);
     t = thread_run(run_forever, vm->vcpu, 128);
     wait_for(t);
     CHECK_EQ(sys_obj_destroy(t), SK_OK);

@@ -85,6 +85,9 @@ void vm_load64(struct vm *vm, const uint8_t *code, const uint8_t *end);
 void vm_set_gate(struct vm *vm, unsigned vector, uint64_t handler);
 /* Steps over the instruction of the exit. */
 void vm_skip(struct vm *vm, unsigned len);
+/* Before the run of a guest that only the host's interrupts end: with the option "no-if-0" it runs with IF = 1. (Bochs
+ * 2.7 holds the host's interrupts back while a guest runs with IF = 0, whatever external-interrupt exiting says.) */
+void vm_endless(struct vm *vm);
 /* Runs the guest, interrupted by timer, until its register counter has grown by more; its last SYS_VCPU_RUN's result. However
  * slow the machine is. */
 struct sys_result vm_run_until(struct vm *vm, cap_t timer, enum vcpu_gpr counter, uint64_t more);
