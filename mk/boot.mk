@@ -21,7 +21,7 @@ skboot = $(SRC)/tools/boot/skboot $1 --entry $(call sh-quote,$(E)) --list $(call
     --search $(call sh-quote,$(MODULE_SEARCH_PATH)) --qemu-path $(call sh-quote,$(QEMU_PATH)) \
     --qemu-options $(call sh-quote,$(QEMU_OPTIONS) $(QEMU_OPTIONS-amd64))
 
-.PHONY: qemu elfimage grub2iso listentries show guest debian
+.PHONY: qemu elfimage grub2iso listentries show guest debian tiny memtest
 listentries show:
 	$(Q)$(call skboot,$@)
 qemu: all $(DEFAULT_DISK)
@@ -57,6 +57,16 @@ debian: $(O)/guest/debian.img
 $(O)/guest/debian.img: # never made again by itself: it is somebody's system
 	$(call say,DEBIAN,$@)
 	$(Q)$(SRC)/tools/guest/mkdebian $(MKDEBIAN_OPTIONS) $(O)/guest
+
+# Guests of other kinds: the smallest Linux (minutes to build), and one that is no Linux.
+tiny: $(O)/guest/tiny-bzImage
+$(O)/guest/tiny-bzImage: $(SRC)/tools/guest/mktiny $(SRC)/tools/guest/tiny.config
+	$(call say,TINY,$@)
+	$(Q)$(SRC)/tools/guest/mktiny $(O)/guest
+memtest: $(O)/guest/memtest86+x64.bin
+$(O)/guest/memtest86+x64.bin: $(SRC)/tools/guest/fetch-memtest
+	$(call say,FETCH,$@)
+	$(Q)$(SRC)/tools/guest/fetch-memtest $(O)/guest
 
 # `make config` accepts the defaults; config.mk of the build folder may override tools and flags.
 config:

@@ -22,8 +22,8 @@ check-tools:
 	$(Q)$(PYTEST_ENV) $(PYTEST) $(SRC)/tests/boot
 
 # In QEMU: the kernel's suites, then the tutorial and everything around it. One after the other.
-check-system: all guest check-unit check-fuzz check-tools
+check-system: all guest memtest check-unit check-fuzz check-tools
 	$(Q)$(PYTEST_ENV) $(PYTEST) -m 'not long' $(wildcard $(SRC)/tests/kernel $(SRC)/tests/moe $(SRC)/tests/scenario)
 
-check-long: all guest
+check-long: all guest memtest tiny
 	$(Q)$(PYTEST_ENV) $(PYTEST) -m long $(SRC)/tests/scenario
