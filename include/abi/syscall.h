@@ -105,7 +105,7 @@ enum sys_nr {
                           TAG_UNUSED) when the last capability with RIGHT_CALL is gone. */
     SYS_SIGNAL_CREATE, /* a0 cap(QUOTA:CTRL). */
     SYS_SIGNAL_BIND,   /* a0 cap(SIGNAL:BIND), a1 cap(THREAD:CTRL) or CAP_NULL, a2 label. Raised while
-                          unbound, it stays pending. */
+                          unbound, it stays pending. SK_EBUSY: a thread is in SYS_SIGNAL_WAIT for it. */
     SYS_SIGNAL_RAISE,  /* a0 cap(SIGNAL:CALL). Never blocks; raising a pending signal changes nothing. */
     SYS_SIGNAL_ACK,    /* a0 cap(SIGNAL:BIND). Unmasks the level-triggered line bound to it. */
     SYS_SIGNAL_TIMER,  /* a0 cap(SIGNAL:BIND), a1 deadline (DEADLINE_NEVER disarms). Raised once then. */
@@ -145,6 +145,10 @@ enum sys_nr {
     SYS_MACHINE_RESET, /* a0 cap(MACHINE:CTRL). Returns only if it failed. */
     SYS_MACHINE_STAT,  /* a0 cap(MACHINE). UTCB = struct machine_stat (abi/kinfo.h). */
     SYS_DMACTL_INFO,   /* a0 cap(DMACTL). rax = enum dma_kind. */
+    /* a0 cap(SIGNAL:BIND), not bound to a thread; a1 deadline. Takes this signal as soon as it is raised, and no other
+     * event; a call taken before still waits for its reply. Each raise lets one waiter go, the longest waiting first.
+     * SK_EBUSY (bound), SK_EAGAIN (a1 = 0), SK_ETIMEDOUT, SK_EGONE (destroyed). */
+    SYS_SIGNAL_WAIT,
     SYS_COUNT,
 };
 
@@ -192,4 +196,5 @@ enum thread_state {
     THREAD_IN_GUEST, /* in SYS_VCPU_RUN */
     THREAD_EXITED,   /* THREAD_EXIT; code is valid */
     THREAD_FAULTED,  /* an exception without handler; fault fields are valid */
+    THREAD_AWAITING, /* in SYS_SIGNAL_WAIT */
 };

@@ -21,7 +21,8 @@ static struct object *debug_next(struct object *o)
 
 static const char *debug_state_name(enum thread_state s)
 {
-    static const char *const name[] = {"stopped", "ready", "calling", "waiting", "guest", "exited", "faulted"};
+    static const char *const name[] = {"stopped", "ready", "calling", "waiting",
+                                       "guest",   "exited", "faulted", "awaiting"};
 
     return (unsigned)s < ARRAY_SIZE(name) ? name[s] : "?";
 }

@@ -53,6 +53,7 @@ static int64_t (*const syscall_table[SYS_COUNT])(struct thread *t, const struct 
     [SYS_MACHINE_RESET] = sys_machine_reset,
     [SYS_MACHINE_STAT] = sys_machine_stat,
     [SYS_DMACTL_INFO] = sys_dmactl_info,
+    [SYS_SIGNAL_WAIT] = sys_signal_wait,
 };
 
 /* Not for the kernel: to the thread's own handler, as if the instruction had been a call with the registers that

@@ -131,6 +131,9 @@ void ipc_timeout(struct thread *t)
     if (t->gate != NULL) {
         gate_caller_remove(t);
     }
+    if (t->awaited != NULL) {
+        signal_waiter_remove(t);
+    }
     thread_complete_error(t, SK_ETIMEDOUT);
 }
 
@@ -138,6 +141,9 @@ void ipc_abort(struct thread *t)
 {
     if (t->gate != NULL) {
         gate_caller_remove(t);
+    }
+    if (t->awaited != NULL) {
+        signal_waiter_remove(t);
     }
     if (t->server != NULL) {
         t->server->caller = NULL;

@@ -7,10 +7,23 @@ void signal_raise(struct signal *s)
     if (s->pending || !object_alive(&s->obj)) {
         return;
     }
+    if (!list_empty(&s->waiters)) {
+        struct thread *t = list_first(&s->waiters, struct thread, call_node);
+
+        signal_waiter_remove(t);
+        thread_complete_error(t, SK_OK);
+        return;
+    }
     s->pending = true;
     if (s->thread != NULL) {
         thread_event_add(s->thread, &s->event);
     }
+}
+
+void signal_waiter_remove(struct thread *t)
+{
+    list_remove(&t->call_node);
+    t->awaited = NULL;
 }
 
 uint64_t signal_take(struct signal *s)
@@ -44,6 +57,12 @@ static void signal_destroy(struct object *o)
     timer_cancel(&s->timer);
     signal_irq_release(s);
     signal_unbind(s);
+    while (!list_empty(&s->waiters)) {
+        struct thread *t = list_first(&s->waiters, struct thread, call_node);
+
+        signal_waiter_remove(t);
+        thread_complete_error(t, SK_EGONE);
+    }
 }
 
 static void signal_free(struct object *o)
@@ -66,6 +85,7 @@ int64_t sys_signal_create(struct thread *t, const struct sys_args *args)
     s->event.kind = EVENT_SIGNAL;
     list_init(&s->event.node);
     list_init(&s->bound_node);
+    list_init(&s->waiters);
     s->timer.fire = signal_timer_fire;
     s->doorbell.fire = signal_doorbell_fire;
     return create_commit(&c, &s->obj, RIGHT_ALL);
@@ -95,6 +115,9 @@ int64_t sys_signal_bind(struct thread *t, const struct sys_args *args)
         return SK_OK;
     }
     err = cap_lookup(t, args->a[1], OBJ_THREAD, RIGHT_CTRL, &thread);
+    if (err == SK_OK && !list_empty(&signal_of(s)->waiters)) {
+        err = SK_EBUSY;
+    }
     if (err == SK_OK) {
         signal_bind(signal_of(s), thread_of(thread), args->a[2]);
     }
@@ -132,4 +155,33 @@ int64_t sys_signal_timer(struct thread *t, const struct sys_args *args)
         timer_set(&signal_of(o)->timer, args->a[1]);
     }
     return err;
+}
+
+int64_t sys_signal_wait(struct thread *t, const struct sys_args *args)
+{
+    struct object *o;
+    int err = cap_lookup(t, args->a[0], OBJ_SIGNAL, RIGHT_BIND, &o);
+
+    if (err != SK_OK) {
+        return err;
+    }
+    struct signal *s = signal_of(o);
+    if (s->thread != NULL) {
+        return SK_EBUSY;
+    }
+    if (s->pending) {
+        s->pending = false;
+        return SK_OK;
+    }
+    if (args->a[1] == 0) {
+        return SK_EAGAIN;
+    }
+    sched_remove(t);
+    t->state = THREAD_AWAITING;
+    t->awaited = s;
+    list_push_back(&s->waiters, &t->call_node);
+    if (args->a[1] != DEADLINE_NEVER) {
+        timer_set(&t->timer, args->a[1]);
+    }
+    return SYS_NO_RESULT;
 }

@@ -26,6 +26,7 @@ struct signal {
     struct event event;
     struct thread *thread;  /* bound to; NULL: stays pending */
     struct list bound_node; /* in thread->bound_signals */
+    struct list waiters;    /* thread.call_node of those in SYS_SIGNAL_WAIT; empty while bound or pending */
     uint64_t label;
     bool pending;
     struct timer timer;
@@ -48,6 +49,8 @@ void signal_raise(struct signal *s);
 /* Takes the pending signal out of the queue: its label. */
 uint64_t signal_take(struct signal *s);
 void signal_unbind(struct signal *s);
+/* t no longer waits for the signal that it is AWAITING; the caller sets its new state. */
+void signal_waiter_remove(struct thread *t);
 /* object/irq.c: unmasks a line that delivery masked; gives line or MSI back. Harmless without one. */
 void signal_irq_unmask(struct signal *s);
 void signal_irq_release(struct signal *s);

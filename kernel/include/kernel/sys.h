@@ -47,6 +47,7 @@ SYS_DECLARE(signal_bind);
 SYS_DECLARE(signal_raise);
 SYS_DECLARE(signal_ack);
 SYS_DECLARE(signal_timer);
+SYS_DECLARE(signal_wait);
 SYS_DECLARE(irq_bind);
 SYS_DECLARE(msi_bind);
 SYS_DECLARE(irq_info);

@@ -6,6 +6,7 @@
  *   READY, IN_GUEST            in the run queue of its priority (the running thread too: it is first)
  *   CALLING                    in its gate's list of callers (server == NULL), or taken by `server`
  *   WAITING                    nowhere; `events` is empty
+ *   AWAITING                   in its signal's list of waiters; events stay in `events`
  * A blocked call's result is stored into the context by thread_complete().
  *
  * Events: a gate with callers (or with the "unused" note) and a pending signal stand in the queue `events` of the
@@ -15,6 +16,7 @@
 #include <kernel/memory.h>
 
 struct gate;
+struct signal;
 struct vcpu;
 
 /* --- timers -------------------------------------------------------------------------------------------- */
@@ -70,8 +72,9 @@ struct thread {
     struct list bound_gates, bound_signals;
     struct timer timer; /* of the blocking operation */
 
+    struct signal *awaited; /* AWAITING: which */
     /* as a caller */
-    struct list call_node; /* in gate->callers while not taken */
+    struct list call_node; /* in gate->callers while not taken; in awaited->waiters */
     struct gate *gate;     /* not taken: the gate it waits at */
     struct thread *server; /* taken: who has to reply */
     uint64_t call_tag;

@@ -148,6 +148,53 @@ static void test_event_order(void **state)
     assert_int_equal(SC1(s.t, SYS_WAIT, 0), SK_EAGAIN);
 }
 
+/* SYS_SIGNAL_WAIT: this one signal, nothing else; a taken call is not given up. */
+static void test_signal_wait(void **state)
+{
+    struct world *w = *state;
+    struct server s = make_server(w, 128, 100);
+    cap_t lock = (cap_t)SC1(w->t, SYS_SIGNAL_CREATE, CAP_QUOTA), other = (cap_t)SC1(w->t, SYS_SIGNAL_CREATE, CAP_QUOTA);
+    cap_t c2;
+    struct thread *t2 = spawn_here(w, 128, &c2);
+
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, lock, 0), SK_EAGAIN);
+    SC1(w->t, SYS_SIGNAL_RAISE, lock);
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, lock, DEADLINE_NEVER), SK_OK); /* was pending */
+    SC3(w->t, SYS_SIGNAL_BIND, other, c2, 7);
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, other, 0), SK_EBUSY);
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, lock, DEADLINE_NEVER), BLOCKED);
+    SC1(w->t, SYS_SIGNAL_RAISE, other);
+    assert_int_equal(t2->state, THREAD_AWAITING);
+    assert_int_equal(SC3(w->t, SYS_SIGNAL_BIND, lock, CAP_THREAD, 1), SK_EBUSY);
+    SC1(w->t, SYS_SIGNAL_RAISE, lock);
+    assert_int_equal(rax(t2), SK_OK);
+    assert_int_equal(SC1(t2, SYS_WAIT, 0), TAG_SIGNAL);
+    assert_int_equal(rdx(t2), 7);
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, lock, 5000), BLOCKED);
+    advance(10000);
+    assert_int_equal(rax(t2), SK_ETIMEDOUT);
+    /* A server between taking a call and its reply. */
+    cap_t gate = (cap_t)SC1(w->t, SYS_GATE_CREATE, CAP_QUOTA);
+    SC4(w->t, SYS_GATE_BIND, gate, c2, 3, 0);
+    SC3(w->t, SYS_CALL, gate, TAG(1, 0, 0), DEADLINE_NEVER);
+    assert_int_equal(SC1(t2, SYS_WAIT, DEADLINE_NEVER), TAG(1, 0, 0));
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, lock, DEADLINE_NEVER), BLOCKED);
+    assert_int_equal(w->t->state, THREAD_CALLING);
+    SC1(s.t, SYS_WAIT, 0);
+    signal_raise(t2->awaited);
+    assert_int_equal(SC1(t2, SYS_REPLY, 0), SK_OK);
+    assert_int_equal(rax(w->t), 0);
+    /* Stopped, destroyed. */
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, lock, DEADLINE_NEVER), BLOCKED);
+    assert_int_equal(SC1(w->t, SYS_THREAD_STOP, c2), SK_OK);
+    SC1(w->t, SYS_SIGNAL_RAISE, lock);
+    assert_int_equal(SC2(w->t, SYS_SIGNAL_WAIT, lock, 0), SK_OK); /* nobody else had it */
+    assert_int_equal(SC4(w->t, SYS_THREAD_START, c2, 0x1000, 0x2000, 0), SK_OK);
+    assert_int_equal(SC2(t2, SYS_SIGNAL_WAIT, lock, DEADLINE_NEVER), BLOCKED);
+    assert_int_equal(SC1(w->t, SYS_OBJ_DESTROY, lock), SK_OK);
+    assert_int_equal(rax(t2), SK_EGONE);
+}
+
 static void test_gate_destroyed(void **state)
 {
     struct world *w = *state;
@@ -535,6 +582,7 @@ int main(void)
         TEST(test_cap_transfer),
         TEST(test_cap_transfer_queued_fails),
         TEST(test_event_order),
+        TEST(test_signal_wait),
         TEST(test_gate_destroyed),
         TEST(test_server_dies),
         TEST(test_caller_dies),

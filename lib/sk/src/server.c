@@ -101,6 +101,12 @@ int64_t server_signal(struct server_source *s, cap_t cap, server_event_fn event,
     return err < 0 ? source_fail(s, made, err) : SK_OK;
 }
 
+int64_t server_move(struct server_source *s, cap_t thread)
+{
+    return s->call ? sys_gate_bind(s->cap, thread, s->magic, s->event ? GATE_NOTIFY_UNUSED : 0)
+                   : sys_signal_bind(s->cap, thread, s->magic);
+}
+
 /* A reply that the caller cannot take (no room for its capabilities) ends its call with that error. */
 static void reply_failed(int64_t err)
 {
@@ -197,16 +203,14 @@ static bool handle_call(struct server_source *s, uint64_t event_tag, uint64_t *t
     return true;
 }
 
-static bool handle_event(struct sys_result r, uint64_t *tag)
+static bool handle_event(const struct server_event *e, uint64_t *tag)
 {
-    uint64_t event_tag = (uint64_t)r.value;
-
-    if (event_tag & TAG_SIGNAL) {
-        server_dispatch_signal(r.extra);
+    if (e->tag & TAG_SIGNAL) {
+        server_dispatch_signal(e->label);
         return false;
     }
-    struct server_source *s = slot_find(r.extra);
-    return handle_call(s && s->call ? s : NULL, event_tag, tag);
+    struct server_source *s = slot_find(e->label);
+    return handle_call(s && s->call ? s : NULL, e->tag, tag);
 }
 
 void server_loop(void)
@@ -220,21 +224,34 @@ void server_loop(void)
         if (reply) {
             reply_failed(r.value);
         }
-        reply = r.value >= 0 && handle_event(r, &tag);
+        reply = r.value >= 0 && handle_event(&(struct server_event){(uint64_t)r.value, r.extra}, &tag);
+    }
+}
+
+bool server_wait(uint64_t deadline, struct server_event *e)
+{
+    sk_utcb()->recv_max = recv_caps_max;
+    struct sys_result r = sys_wait(deadline);
+    *e = (struct server_event){(uint64_t)r.value, r.extra};
+    return r.value >= 0;
+}
+
+void server_handle(const struct server_event *e)
+{
+    uint64_t tag;
+
+    if (handle_event(e, &tag)) {
+        reply_send(tag);
     }
 }
 
 bool server_poll(uint64_t deadline)
 {
-    uint64_t tag;
+    struct server_event e;
 
-    sk_utcb()->recv_max = recv_caps_max;
-    struct sys_result r = sys_wait(deadline);
-    if (r.value < 0) {
+    if (!server_wait(deadline, &e)) {
         return false;
     }
-    if (handle_event(r, &tag)) {
-        reply_send(tag);
-    }
+    server_handle(&e);
     return true;
 }

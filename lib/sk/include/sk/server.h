@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The event loop of a server: one thread, one wait, handlers by label. */
+/* The event loop of a server: one wait, handlers by label. One thread at a time: a program of several threads has a lock
+ * around everything here but server_wait() and server_loop(). */
 #pragma once
 
 #include <sk/msg.h>
@@ -39,9 +40,19 @@ __attribute__((warn_unused_result)) int64_t server_reply_handover(struct server_
  * goes away. Safe inside its own handler. */
 void server_remove(struct server_source *s);
 
+/* From now on the source's events come to this thread (CAP_THREAD or an sk_thread's), pending ones too. */
+__attribute__((warn_unused_result)) int64_t server_move(struct server_source *s, cap_t thread);
+
 /* Handles events for ever. */
 _Noreturn void server_loop(void);
 /* Handles one event if it comes before the deadline: true if it did. 0 polls. */
 bool server_poll(uint64_t deadline);
+/* server_poll() in two parts, for programs of several threads: only the second needs their lock. Between them the calling
+ * thread may use its UTCB for nothing. */
+struct server_event {
+    uint64_t tag, label;
+};
+bool server_wait(uint64_t deadline, struct server_event *e);
+void server_handle(const struct server_event *e);
 /* For threads that wait by other means (SYS_VCPU_RUN): handles the event that came with this label. */
 void server_dispatch_signal(uint64_t label);

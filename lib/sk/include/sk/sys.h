@@ -57,6 +57,7 @@ SYS_MUST_CHECK int64_t sys_signal_bind(cap_t s, cap_t thread, uint64_t label) { 
 static inline int64_t sys_signal_raise(cap_t s) { return SYS1(SYS_SIGNAL_RAISE, s).value; }
 static inline int64_t sys_signal_ack(cap_t s) { return SYS1(SYS_SIGNAL_ACK, s).value; }
 static inline int64_t sys_signal_timer(cap_t s, uint64_t deadline) { return SYS2(SYS_SIGNAL_TIMER, s, deadline).value; }
+SYS_MUST_CHECK int64_t sys_signal_wait(cap_t s, uint64_t deadline) { return SYS2(SYS_SIGNAL_WAIT, s, deadline).value; }
 
 SYS_MUST_CHECK int64_t sys_irq_bind(cap_t irqctl, uint32_t gsi, uint32_t flags, cap_t s) { return SYS4(SYS_IRQ_BIND, irqctl, gsi, flags, s).value; }
 SYS_MUST_CHECK struct sys_result sys_msi_bind(cap_t irqctl, cap_t s, uint32_t sbdf) { return SYS3(SYS_MSI_BIND, irqctl, s, sbdf); }
