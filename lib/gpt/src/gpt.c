@@ -58,11 +58,22 @@ uint32_t gpt_crc32(const void *data, size_t len)
     return ~crc;
 }
 
+static uint32_t entries_blocks(const struct gpt_disk *disk, const struct gpt_header *h)
+{
+    return (h->entry_count * h->entry_size + disk->block_size - 1) / disk->block_size;
+}
+
+/* Whether partitions could lie over the header or its entries. */
+static bool usable_covers_table(const struct gpt_header *h, uint32_t blocks)
+{
+    return (h->first_usable <= h->my_lba && h->my_lba <= h->last_usable) ||
+           (h->first_usable < h->entries_lba + blocks && h->entries_lba <= h->last_usable);
+}
+
 /* What is wrong with the header in block `lba`, or NULL. Its block is a private copy. */
 static const char *header_check(const struct gpt_disk *disk, uint8_t *block, const struct gpt_header *h, uint64_t lba)
 {
     static const uint32_t zero;
-    uint64_t bytes;
 
     if (h->header_size < GPT_HEADER_BYTES || h->header_size > disk->block_size) {
         return "header size";
@@ -81,42 +92,50 @@ static const char *header_check(const struct gpt_disk *disk, uint8_t *block, con
         h->entry_count > GPT_ENTRIES_MAX || h->entry_size * h->entry_count > GPT_ENTRIES_MAX * 128) {
         return "number or size of entries";
     }
-    bytes = (uint64_t)h->entry_count * h->entry_size;
     if (h->first_usable > h->last_usable || h->last_usable >= disk->blocks) {
         return "usable range";
     }
-    if (h->entries_lba < 2 ||
-        !range_ok(h->entries_lba, (bytes + disk->block_size - 1) / disk->block_size, disk->blocks)) {
+    if (h->entries_lba < 2 || !range_ok(h->entries_lba, entries_blocks(disk, h), disk->blocks)) {
         return "position of the entries";
     }
-    return NULL;
+    return usable_covers_table(h, entries_blocks(disk, h)) ? "usable range" : NULL;
 }
 
-/* One copy of the table. SK_ENOENT: no signature; SK_EINVAL: *damage is set. */
+/* The header in block lba, checked. SK_ENOENT: no signature; SK_EINVAL: *damage is set; or the error of read(). */
+static int64_t header_read(const struct gpt_disk *disk, uint64_t lba, uint8_t *buf, struct gpt_header *h,
+                           const char **damage)
+{
+    int64_t err = disk->read(disk->ctx, lba, 1, buf);
+
+    if (err) {
+        *damage = "it cannot be read";
+        return err;
+    }
+    memcpy(h, buf, GPT_HEADER_BYTES);
+    if (memcmp(h->signature, "EFI PART", 8) != 0) {
+        *damage = "signature";
+        return SK_ENOENT;
+    }
+    *damage = header_check(disk, buf, h, lba);
+    return *damage ? SK_EINVAL : SK_OK;
+}
+
+/* One copy of the table: as header_read(). */
 static int64_t copy_read(const struct gpt_disk *disk, uint64_t lba, uint8_t *buf, struct gpt_table *t,
                          const char **damage)
 {
     struct gpt_header h;
-    int64_t err = disk->read(disk->ctx, lba, 1, buf);
+    int64_t err = header_read(disk, lba, buf, &h, damage);
 
     if (err) {
         return err;
     }
-    memcpy(&h, buf, GPT_HEADER_BYTES);
-    if (memcmp(h.signature, "EFI PART", 8) != 0) {
-        return SK_ENOENT;
-    }
-    *damage = header_check(disk, buf, &h, lba);
-    if (*damage) {
-        return SK_EINVAL;
-    }
-    uint32_t bytes = h.entry_count * h.entry_size;
-
-    err = disk->read(disk->ctx, h.entries_lba, (bytes + disk->block_size - 1) / disk->block_size, buf);
+    err = disk->read(disk->ctx, h.entries_lba, entries_blocks(disk, &h), buf);
     if (err) {
+        *damage = "the entries cannot be read";
         return err;
     }
-    if (gpt_crc32(buf, bytes) != h.entries_crc) {
+    if (gpt_crc32(buf, h.entry_count * h.entry_size) != h.entries_crc) {
         *damage = "CRC of the entries";
         return SK_EINVAL;
     }
@@ -126,13 +145,28 @@ static int64_t copy_read(const struct gpt_disk *disk, uint64_t lba, uint8_t *buf
     t->first_usable = h.first_usable;
     t->last_usable = h.last_usable;
     t->disk_guid = h.disk_guid;
+    t->alternate_lba = h.alternate_lba;
+    t->entries_crc = h.entries_crc;
     return SK_OK;
+}
+
+/* What is wrong with the backup of a good primary table, or NULL. `block` is scratch memory. */
+static const char *backup_check(const struct gpt_disk *disk, const struct gpt_table *t, uint8_t *block)
+{
+    struct gpt_header h;
+    const char *damage;
+
+    if (t->alternate_lba <= t->last_usable || t->alternate_lba >= disk->blocks) {
+        return "its position";
+    }
+    if (header_read(disk, t->alternate_lba, block, &h, &damage)) {
+        return damage;
+    }
+    return h.entries_crc != t->entries_crc ? "it has other entries" : NULL;
 }
 
 int64_t gpt_read(const struct gpt_disk *disk, void *buf, size_t size, struct gpt_table *t)
 {
-    const char *backup_damage = NULL;
-
     memset(t, 0, sizeof(*t));
     if (!is_pow2(disk->block_size) || disk->block_size < 512 || disk->block_size > 65536 ||
         size < gpt_buffer_size(disk->block_size)) {
@@ -143,20 +177,20 @@ int64_t gpt_read(const struct gpt_disk *disk, void *buf, size_t size, struct gpt
     }
     int64_t err = copy_read(disk, 1, buf, t, &t->damage);
 
-    if (err != SK_EINVAL && err != SK_ENOENT) {
-        return err;
+    if (err == SK_OK) {
+        t->backup_damage = backup_check(disk, t, (uint8_t *)buf + size - disk->block_size);
+        return SK_OK;
     }
-    int64_t backup = copy_read(disk, disk->blocks - 1, buf, t, &backup_damage);
+    int64_t backup = copy_read(disk, disk->blocks - 1, buf, t, &t->backup_damage);
 
     if (backup == SK_OK) {
         t->backup = true;
-        t->damage = t->damage ? t->damage : "signature";
         return SK_OK;
     }
-    if (backup == SK_ENOENT || backup == SK_EINVAL) {
-        return err == SK_ENOENT && backup == SK_ENOENT ? SK_ENOENT : SK_EINVAL;
+    if (err == SK_EINVAL || backup == SK_EINVAL) {
+        return SK_EINVAL;
     }
-    return backup;
+    return err == SK_ENOENT ? backup : err;
 }
 
 static struct gpt_raw_entry entry_raw(const struct gpt_table *t, uint32_t i)
@@ -204,6 +238,11 @@ static void label_convert(const uint16_t *in, char *out)
     *out = 0;
 }
 
+static bool entry_in_range(const struct gpt_table *t, const struct gpt_raw_entry *e)
+{
+    return e->first <= e->last && e->first >= t->first_usable && e->last <= t->last_usable;
+}
+
 int64_t gpt_entry(const struct gpt_table *t, uint32_t i, struct gpt_part *p)
 {
     struct gpt_raw_entry e = entry_raw(t, i);
@@ -214,13 +253,13 @@ int64_t gpt_entry(const struct gpt_table *t, uint32_t i, struct gpt_part *p)
     *p = (struct gpt_part){
         .number = i + 1, .type = e.type, .guid = e.guid, .first = e.first, .last = e.last, .attributes = e.attributes};
     label_convert(e.name, p->label);
-    if (e.first > e.last || e.first < t->first_usable || e.last > t->last_usable) {
+    if (!entry_in_range(t, &e)) {
         return SK_ERANGE;
     }
     for (uint32_t k = 0; k < t->count; k++) {
         struct gpt_raw_entry o = entry_raw(t, k);
 
-        if (k != i && entry_used(&o) && o.first <= e.last && e.first <= o.last) {
+        if (k != i && entry_used(&o) && entry_in_range(t, &o) && o.first <= e.last && e.first <= o.last) {
             return SK_EEXIST;
         }
     }

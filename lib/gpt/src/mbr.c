@@ -26,6 +26,8 @@ struct extent {
     uint64_t first, blocks;
 };
 
+static const char overlap[] = "overlaps another one";
+
 static bool is_extended(uint8_t type)
 {
     return type == 0x05 || type == 0x0f || type == 0x85;
@@ -66,6 +68,16 @@ static const char *part_add(struct mbr_table *t, uint32_t number, const struct m
     return NULL;
 }
 
+static bool record_seen(const struct mbr_table *t, uint64_t lba)
+{
+    for (unsigned i = 0; i < t->records; i++) {
+        if (t->record[i] == lba) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Walks the chain of an extended partition: entry 1 of each record is a logical partition, relative to the record;
  * entry 2 is the next record, relative to the extended partition. Return: what is wrong, or NULL. */
 static const char *chain_read(const struct gpt_disk *disk, uint8_t *buf, struct mbr_table *t, const struct extent *ext,
@@ -74,7 +86,11 @@ static const char *chain_read(const struct gpt_disk *disk, uint8_t *buf, struct 
     uint64_t at = ext->first;
     struct mbr_entry e[4];
 
-    for (unsigned records = 0; records < MBR_PARTS_MAX; records++) {
+    while (t->records < MBR_PARTS_MAX) {
+        if (record_seen(t, at)) {
+            return "their chain is a loop";
+        }
+        t->record[t->records++] = at;
         if (record_read(disk, at, buf, e)) {
             return "a boot record of the chain is none, or cannot be read";
         }
@@ -91,22 +107,49 @@ static const char *chain_read(const struct gpt_disk *disk, uint8_t *buf, struct 
             return NULL;
         }
         if (e[1].start == 0 || e[1].start >= ext->blocks) {
-            return "its link lies outside the extended partition";
+            return "a link lies outside the extended partition";
         }
         at = ext->first + e[1].start;
     }
-    return "it is a loop or too long";
+    return "there are too many";
+}
+
+/* Why a partition that lies where it may cannot be used, or NULL. One that is refused for its place counts for nothing.
+ */
+static const char *part_overlaps(const struct mbr_table *t, const struct mbr_part *a)
+{
+    for (unsigned k = 0; k < t->count; k++) {
+        const struct mbr_part *b = &t->part[k];
+
+        if (a != b && (!b->refused || b->refused == overlap) && a->first <= b->last && b->first <= a->last) {
+            return overlap;
+        }
+    }
+    for (unsigned k = 0; k < t->records; k++) {
+        if (a->first <= t->record[k] && t->record[k] <= a->last) {
+            return "overlaps a boot record of logical partitions";
+        }
+    }
+    return NULL;
 }
 
 static void overlaps_refuse(struct mbr_table *t)
 {
     for (unsigned i = 0; i < t->count; i++) {
-        for (unsigned k = 0; k < t->count; k++) {
-            struct mbr_part *a = &t->part[i], *b = &t->part[k];
+        if (!t->part[i].refused) {
+            t->part[i].refused = part_overlaps(t, &t->part[i]);
+        }
+    }
+}
 
-            if (i != k && !a->refused && a->first <= b->last && b->first <= a->last) {
-                a->refused = "overlaps another one";
-            }
+/* Primary partitions come first in the table; none may reach into the extended one. */
+static void primaries_refuse(struct mbr_table *t, const struct extent *ext)
+{
+    for (unsigned i = 0; i < t->count && t->part[i].number <= 4; i++) {
+        struct mbr_part *p = &t->part[i];
+
+        if (!p->refused && p->first < ext->first + ext->blocks && ext->first <= p->last) {
+            p->refused = "overlaps the extended partition";
         }
     }
 }
@@ -120,6 +163,7 @@ static void extended_read(const struct gpt_disk *disk, uint8_t *buf, struct mbr_
         t->damage = "the extended partition lies outside the disk";
         return;
     }
+    primaries_refuse(t, &ext);
     const char *why = chain_read(disk, buf, t, &ext, number);
 
     t->damage = why ? why : t->damage;

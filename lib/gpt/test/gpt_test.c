@@ -207,6 +207,9 @@ static void test_damage(void **state)
     damage(im, 24, 2, 8, true);      /* position */
     damage(im, 40, 201, 8, true);    /* usable range */
     damage(im, 48, BLOCKS, 8, true);
+    damage(im, 40, 1, 8, true); /* over the header, over the entries */
+    damage(im, 40, 2, 8, true);
+    damage(im, 40, im->block_size == 512 ? 33 : 5, 8, true);
     damage(im, 72, 1, 8, true); /* entries over the header */
     damage(im, 72, BLOCKS - 3, 8, true);
     damage(im, 72, UINT64_MAX, 8, true);
@@ -233,10 +236,47 @@ static void test_read_errors(void **state)
     struct image *im = *state;
     struct gpt_table t;
 
-    im->fail_at = 1;
+    for (im->fail_at = 1; im->fail_at <= 3; im->fail_at += 2) { /* the header, the entries: the backup serves */
+        assert_int_equal(read_table(im, &t), SK_OK);
+        assert_true(t.backup);
+        assert_non_null(strstr(t.damage, "cannot be read"));
+    }
+    im->data[(BLOCKS - 1) * im->block_size + 60] ^= 1;
+    assert_int_equal(read_table(im, &t), SK_EINVAL);
+    im->data[(BLOCKS - 1) * im->block_size] ^= 1;
     assert_int_equal(read_table(im, &t), SK_EIO);
-    im->fail_at = 3;
-    assert_int_equal(read_table(im, &t), im->block_size == 512 ? SK_EIO : SK_EIO);
+    memset(im->data, 0, (size_t)BLOCKS * im->block_size);
+    im->fail_at = BLOCKS - 1;
+    assert_int_equal(read_table(im, &t), SK_EIO);
+}
+
+/* The primary is good, its backup is not: it serves, and the damage is told. */
+static void test_backup_damage(void **state)
+{
+    struct image *im = *state;
+    struct gpt_table t;
+
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_null(t.backup_damage);
+    im->fail_at = BLOCKS - 1;
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_non_null(t.backup_damage);
+    im->fail_at = -1;
+    part(im, BACKUP_TABLE, 0, 41, 99, "root");
+    seal(im, BLOCKS - 1);
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_string_equal(t.backup_damage, "it has other entries");
+    im->data[(BLOCKS - 1) * im->block_size + 60] ^= 1;
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_string_equal(t.backup_damage, "header CRC");
+    memset(im->data + (BLOCKS - 1) * im->block_size, 0, im->block_size);
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_string_equal(t.backup_damage, "signature");
+    put(im->data + im->block_size, 32, UINT64_MAX, 8);
+    seal(im, 1);
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_false(t.backup);
+    assert_string_equal(t.backup_damage, "its position");
 }
 
 static void test_bad_entries(void **state)
@@ -259,6 +299,7 @@ static void test_bad_entries(void **state)
     assert_int_equal(gpt_entry(&t, 8, &p), SK_EEXIST);
     assert_int_equal(gpt_entry(&t, 0, &p), SK_EEXIST);
     assert_int_equal(gpt_entry(&t, 9, &p), SK_ERANGE);
+    assert_int_equal(gpt_entry(&t, 3, &p), SK_OK); /* overlapped by entries only that are outside or empty */
 }
 
 static void test_label(void **state)
@@ -299,7 +340,7 @@ int main(void)
         T(test_damage),       cmocka_unit_test_setup_teardown(test_damage, setup_4k, teardown),
         T(test_both_damaged), T(test_read_errors),
         T(test_bad_entries),  T(test_label),
-        T(test_small_disk),
+        T(test_small_disk),   T(test_backup_damage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,10 +155,10 @@ static void test_chain_damage(void **state)
     entry(1100, 1, 0x05, 100, 200); /* itself */
     assert_int_equal(read_it(), SK_OK);
     assert_non_null(t.damage);
-    assert_true(t.count <= MBR_PARTS_MAX);
+    assert_int_equal(t.count, 3);
     check(0, 1, 64, 163, true);
     check(1, 5, 1010, 1099, true);
-    assert_non_null(t.part[2].refused); /* seen many times, it overlaps itself */
+    check(2, 6, 1110, 1299, true);
     entry(1100, 1, 0x05, 2000, 200);
     assert_int_equal(read_it(), SK_OK);
     assert_non_null(t.damage);
@@ -179,6 +179,49 @@ static void test_chain_damage(void **state)
     assert_non_null(t.damage);
 }
 
+/* A chain of as many records as are followed, and longer. */
+static void test_long_chain(void **state)
+{
+    (void)state;
+    entry(0, 0, 0x05, 10, 4000);
+    for (unsigned i = 0; i < MBR_PARTS_MAX + 3; i++) {
+        entry(10 + 10 * i, 0, 0x83, 1, 9);
+        if (i < MBR_PARTS_MAX - 1) {
+            entry(10 + 10 * i, 1, 0x05, 10 * (i + 1), 10);
+        }
+    }
+    assert_int_equal(read_it(), SK_OK);
+    assert_null(t.damage);
+    assert_int_equal(t.count, MBR_PARTS_MAX);
+    check(63, 68, 641, 649, true);
+    for (unsigned i = MBR_PARTS_MAX - 1; i < MBR_PARTS_MAX + 2; i++) {
+        entry(10 + 10 * i, 1, 0x05, 10 * (i + 1), 10);
+    }
+    assert_int_equal(read_it(), SK_OK);
+    assert_string_equal(t.damage, "there are too many");
+    assert_int_equal(t.count, MBR_PARTS_MAX);
+    check(63, 68, 641, 649, true);
+}
+
+/* What is refused for its place takes nothing from others; nobody may write the records of logical partitions. */
+static void test_overlaps(void **state)
+{
+    (void)state;
+    logical();
+    entry(0, 2, 0x83, 900, 101); /* its last block is the extended partition's first */
+    entry(0, 3, 0x83, 100, 4096);
+    entry(1000, 0, 0x83, 10, 91); /* reaches the next record */
+    assert_int_equal(read_it(), SK_OK);
+    assert_int_equal(t.count, 6);
+    check(0, 1, 64, 163, true);
+    check(1, 3, 900, 1000, false);
+    check(2, 4, 100, 4195, false);
+    check(3, 5, 1010, 1100, false);
+    check(4, 6, 1110, 1299, true);
+    check(5, 7, 2001, 2999, true);
+    assert_non_null(strstr(t.part[3].refused, "boot record"));
+}
+
 static void test_protective(void **state)
 {
     (void)state;
@@ -197,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_none, setup),         cmocka_unit_test_setup(test_primary, setup),
         cmocka_unit_test_setup(test_refused, setup),      cmocka_unit_test_setup(test_logical, setup),
+        cmocka_unit_test_setup(test_long_chain, setup),   cmocka_unit_test_setup(test_overlaps, setup),
         cmocka_unit_test_setup(test_chain_damage, setup), cmocka_unit_test_setup(test_protective, setup),
     };
 

@@ -168,6 +168,10 @@ static void scan_tables(struct nvme_ns *ns, int64_t gpt_err, const struct gpt_ta
             log_warn("libblock[]: NSID %u: the primary partition table is damaged (%s); the backup is used. Repair it, "
                      "for example with sgdisk -e",
                      ns->nsid, g->damage);
+        } else if (g->backup_damage) {
+            log_warn("libblock[]: NSID %u: the backup of the partition table is damaged (%s); the primary is used. "
+                     "Repair it, for example with sgdisk -e",
+                     ns->nsid, g->backup_damage);
         }
         if (mbr_err == SK_OK && m->hybrid) {
             log_warn("libblock[]: NSID %u: the MBR is a hybrid one; the GUID partition table counts", ns->nsid);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* GUID partition tables [UEFI-2.9 5.3]: reads and checks the primary header and its entries, or the backup at the end
  * of the disk when the primary is damaged. The disk's content is not trusted: both CRCs, all positions and the sizes
- * are checked, and an entry that lies outside the usable range or overlaps another is refused on its own. */
+ * are checked, and an entry that lies outside the usable range or overlaps another one inside it is refused on its own.
+ */
 #pragma once
 
 #include <abi/types.h>
@@ -14,7 +15,7 @@
 #define GPT_LABEL_BYTES 109   /* 36 UTF-16 units as UTF-8, with the end */
 
 struct gpt_disk {
-    /* Reads whole blocks into buf: SK_OK or an error, which gpt_read() then returns. */
+    /* Reads whole blocks into buf: SK_OK or an error, which gpt_read() returns if the other copy does not serve. */
     int64_t (*read)(void *ctx, uint64_t lba, uint32_t blocks, void *buf);
     void *ctx;
     uint64_t blocks;
@@ -31,8 +32,11 @@ struct gpt_table {
     uint32_t entry_size;
     uint64_t first_usable, last_usable;
     struct gpt_guid disk_guid;
-    bool backup;        /* the primary was damaged: */
-    const char *damage; /* what was wrong with it (NULL: nothing) */
+    uint64_t alternate_lba; /* where the other copy's header is */
+    uint32_t entries_crc;
+    bool backup;               /* the primary was damaged: */
+    const char *damage;        /* what was wrong with it (NULL: nothing) */
+    const char *backup_damage; /* the same of the backup: of a good primary's it is the header that was looked at */
 };
 
 struct gpt_part {
@@ -54,7 +58,7 @@ static inline size_t gpt_buffer_size(uint32_t block_size)
 __attribute__((warn_unused_result)) int64_t gpt_read(const struct gpt_disk *disk, void *buf, size_t size,
                                                      struct gpt_table *t);
 /* Entry i (0-based, below t->count). SK_OK; SK_ENOENT: not used; SK_ERANGE: outside the usable blocks or empty;
- * SK_EEXIST: overlaps another entry. p is filled in in all cases but SK_ENOENT. */
+ * SK_EEXIST: overlaps another usable entry. p is filled in in all cases but SK_ENOENT. */
 __attribute__((warn_unused_result)) int64_t gpt_entry(const struct gpt_table *t, uint32_t i, struct gpt_part *p);
 
 void gpt_guid_format(const struct gpt_guid *g, char text[GPT_GUID_TEXT]);

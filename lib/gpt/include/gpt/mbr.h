@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Legacy master boot records [UEFI-2.9 5.2]: four primary partitions, and logical ones in a chain of extended boot
  * records inside an extended partition. The disk's content is not trusted: every position is checked, the chain is
- * bounded, and a partition outside its container or overlapping another is refused on its own.
+ * ends where it would come back to a record, and a partition outside its container or overlapping another, the extended
+ * partition or one of its boot records is refused on its own.
  *
  * A record with an entry of type EEh ("GPT protective") says that a GUID partition table is in force: `protective`.
  * With other entries beside it, it is a hybrid record, which the specification does not allow: `hybrid`; the caller
@@ -26,6 +27,8 @@ struct mbr_table {
     const char *damage; /* of the chain of logical partitions, which ends there; NULL: nothing */
     unsigned count;
     struct mbr_part part[MBR_PARTS_MAX];
+    unsigned records; /* boot records of logical partitions, and where they are */
+    uint64_t record[MBR_PARTS_MAX];
 };
 
 /* buf: one block of scratch memory. Return: SK_OK; SK_ENOENT: there is none, or no entry is used; the error of read();
