@@ -187,6 +187,15 @@ function Cap:create(proto, ...)
     return create(self, ...)
 end
 
+-- A command line of a server, as typed on its console: its output, and whether it was understood.
+function Cap:control(line)
+    check_type("control(): the command", line, "string")
+    if #line > 511 then fail("control(): the command is longer than 511 characters") end
+    if os.info(self) ~= "gate" then fail("control(): %s is no channel to a server", tostring(names[self] or self)) end
+    local text, understood = os.control(self, line)
+    return check(("run the server's command '%s'"):format(line), text, understood), understood
+end
+
 -- A capability has one type; casts are there for scripts that spell it out.
 function L4.cast(_, cap) return cap end
 

@@ -40,6 +40,10 @@ int64_t os_mem_stat(cap_t mem, uint64_t *allowed, uint64_t *used, uint64_t *free
 /* A disk of a block server (proto/blk_factory.h) by its arguments; waits while the server still looks for it. */
 int64_t os_block_create(cap_t server, const char *const *args, unsigned count);
 
+/* Runs a command line of a server (proto/control.h) and gives its output, which the caller frees; *understood: false if
+ * the output only says why not. SK_EBUSY: another command runs. */
+int64_t os_control(cap_t server, const char *line, char **text, size_t *len, bool *understood);
+
 int64_t os_log_create(cap_t loader, const char *tag, const char *colour);
 /* By a console server's factory [proto/cons.h]. SK_ETIMEDOUT: nobody serves it. */
 int64_t os_console_create(cap_t factory, const char *name, const char *colour);

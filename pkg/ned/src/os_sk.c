@@ -4,6 +4,7 @@
 
 #include <proto/blk_factory.h>
 #include <proto/cons.h>
+#include <proto/control.h>
 #include <proto/mem.h>
 #include <proto/prog.h>
 #include <sk/env.h>
@@ -152,7 +153,7 @@ static int64_t block_create(cap_t server, const char *const *args, unsigned coun
 }
 
 /* Nothing to do: server_poll() returns, that is enough. */
-static void block_scanned(void *ctx)
+static void wake_up(void *ctx)
 {
     (void)ctx;
 }
@@ -160,7 +161,7 @@ static void block_scanned(void *ctx)
 static int64_t block_notify(cap_t server, struct server_source *scanned)
 {
     struct msg m;
-    int64_t err = server_signal(scanned, CAP_NULL, block_scanned, NULL);
+    int64_t err = server_signal(scanned, CAP_NULL, wake_up, NULL);
 
     if (err < 0) {
         return err;
@@ -185,6 +186,86 @@ int64_t os_block_create(cap_t server, const char *const *args, unsigned count)
         err = block_create(server, args, count);
     }
     server_remove(&scanned);
+    return err;
+}
+
+/* --- commands of servers --- */
+
+#define CONTROL_WAIT_NS 60000000000ull
+
+static int64_t control_run(cap_t server, const char *line, const struct server_source *done, uint64_t *number)
+{
+    struct msg m;
+
+    msg_begin(&m, CONTROL_RUN);
+    msg_put_str(&m, line);
+    msg_put_cap(&m, done->cap, RIGHT_CALL);
+    int64_t err = msg_call(&m, server, DEADLINE_NEVER);
+    if (err < 0) {
+        return err;
+    }
+    *number = msg_get(&m);
+    return msg_end(&m);
+}
+
+/* The number of bytes of the piece. */
+static int64_t control_read(cap_t server, uint64_t number, size_t off, char piece[CONTROL_PIECE], bool *understood)
+{
+    struct msg m;
+
+    msg_begin(&m, CONTROL_READ);
+    msg_put(&m, number);
+    msg_put(&m, off);
+    int64_t err = msg_call(&m, server, DEADLINE_NEVER);
+    if (err < 0) {
+        return err;
+    }
+    *understood = msg_get(&m) != 0;
+    size_t n = msg_get_bytes(&m, piece, CONTROL_PIECE);
+    err = msg_end(&m);
+    return err < 0 ? err : (int64_t)n;
+}
+
+static int64_t control_collect(cap_t server, uint64_t number, char **text, size_t *len, bool *understood)
+{
+    uint64_t deadline = sys_now_ns() + CONTROL_WAIT_NS;
+    char piece[CONTROL_PIECE];
+    int64_t n;
+
+    do {
+        n = control_read(server, number, *len, piece, understood);
+        if (n == SK_EAGAIN && !server_poll(deadline)) { /* other events may come first */
+            return SK_ETIMEDOUT;
+        }
+        char *more = n > 0 ? realloc(*text, *len + (size_t)n) : NULL;
+
+        if (n > 0 && !more) {
+            return SK_ENOMEM;
+        }
+        if (more) {
+            memcpy(more + *len, piece, (size_t)n);
+            *text = more;
+            *len += (size_t)n;
+        }
+    } while (n > 0 || n == SK_EAGAIN);
+    return n;
+}
+
+int64_t os_control(cap_t server, const char *line, char **text, size_t *len, bool *understood)
+{
+    struct server_source done = {0};
+    uint64_t number;
+    int64_t err = server_signal(&done, CAP_NULL, wake_up, NULL);
+
+    *text = NULL;
+    *len = 0;
+    if (err == SK_OK) {
+        err = control_run(server, line, &done, &number);
+    }
+    if (err == SK_OK) {
+        err = control_collect(server, number, text, len, understood);
+    }
+    server_remove(&done);
     return err;
 }
 

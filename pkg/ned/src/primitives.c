@@ -3,6 +3,7 @@
 #include "ned.h"
 
 #include <proto/prog.h>
+#include <stdlib.h>
 
 static int status_result(lua_State *l, int64_t err)
 {
@@ -108,6 +109,25 @@ static int prim_block(lua_State *l)
     return ned_cap_result(l, os_block_create(c->cap, args, (unsigned)count), RIGHT_CALL);
 }
 
+/* control(server, line): text, understood */
+static int prim_control(lua_State *l)
+{
+    const struct ned_cap *c = ned_cap_check(l, 1);
+    bool understood = false;
+    size_t len;
+    char *text;
+    int64_t err = os_control(c->cap, luaL_checkstring(l, 2), &text, &len, &understood);
+
+    if (err < 0) {
+        free(text);
+        return ned_fail(l, err);
+    }
+    lua_pushlstring(l, text ? text : "", len);
+    free(text);
+    lua_pushboolean(l, understood);
+    return 2;
+}
+
 static int prim_log(lua_State *l)
 {
     const struct ned_cap *c = ned_cap_check(l, 1);
@@ -209,6 +229,7 @@ void ned_os_push(lua_State *l)
         {"log", prim_log},
         {"block", prim_block},
         {"console", prim_console},
+        {"control", prim_control},
         {"create", prim_create},
         {"arg", prim_arg},
         {"setenv", prim_setenv},

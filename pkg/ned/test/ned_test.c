@@ -127,6 +127,19 @@ static void test_disk(void **state)
     bad(HEAD "l:new_channel():create(0, ('x'):rep(200))", "longer than 159");
 }
 
+static void test_control(void **state)
+{
+    (void)state;
+    good(HEAD "local text, ok = L4.cast(L4.Proto.Factory, l:new_channel()):control('clients')\n"
+              "assert(text == 'an answer\\n' and ok == true)\n"
+              "text, ok = l:new_channel():control('nonsense'); assert(ok == false)");
+    assert_non_null(strstr(os_fake_trace, "control <clients>\ncontrol <nonsense>\n"));
+    bad(HEAD "l:new_channel():control('busy')", "test.ned:2: cannot run the server's command 'busy': ");
+    bad(HEAD "l:new_channel():control(3)", "control(): the command: string is needed");
+    bad(HEAD "l:new_channel():control(('x'):rep(512))", "longer than 511");
+    bad(HEAD "L4.Env.sigma0:control('x')", "is no channel to a server");
+}
+
 static void test_wait(void **state)
 {
     (void)state;
@@ -300,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_tutorial),
         cmocka_unit_test(test_io_files),
         cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_control),
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_exit_handler),
         cmocka_unit_test(test_exit_handler_error),

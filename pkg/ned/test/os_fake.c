@@ -13,6 +13,8 @@ char os_fake_trace[16384];
 unsigned os_fake_live;
 int64_t os_fake_create_error, os_fake_mem_error;
 
+const char *os_fake_answer = "an answer\n";
+
 struct object {
     unsigned type;
     uint32_t rights;
@@ -160,6 +162,21 @@ int64_t os_mem_stat(cap_t mem, uint64_t *allowed, uint64_t *used, uint64_t *free
     *allowed = 4096 * 1024;
     *used = 1024;
     *free_bytes = 2048;
+    return SK_OK;
+}
+
+int64_t os_control(cap_t server, const char *line, char **text, size_t *len, bool *understood)
+{
+    (void)server;
+    *text = NULL;
+    *len = 0;
+    if (strcmp(line, "busy") == 0) {
+        return SK_EBUSY;
+    }
+    trace("control <%s>\n", line);
+    *understood = strcmp(line, "nonsense") != 0;
+    *text = strdup(os_fake_answer);
+    *len = strlen(os_fake_answer);
     return SK_OK;
 }
 

@@ -11,4 +11,7 @@ extern unsigned os_fake_live;
 /* The next program creation, memory allocation or capability copy fails with this. */
 extern int64_t os_fake_create_error, os_fake_mem_error;
 
+/* What servers say to any command. */
+extern const char *os_fake_answer;
+
 void os_fake_reset(void);

@@ -3,6 +3,7 @@
 #include "client.h"
 
 #include <proto/blk_factory.h>
+#include <shell/shell.h>
 #include <sk/env.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
@@ -159,16 +160,17 @@ static void retired_free(void)
     }
 }
 
+static unsigned dynamic_number; /* of the last one that was made */
+
 static struct client *dynamic_new(const struct client_options *o)
 {
-    static unsigned number;
     struct dynamic_client *d = client_count < CLIENTS_MAX ? calloc(1, sizeof(*d)) : NULL;
 
     if (!d) {
         log_error("NVMe[]: A dynamic client for '%s': no memory, or more than %u clients", o->device, CLIENTS_MAX);
         return NULL;
     }
-    (void)snprintf(d->name, sizeof(d->name), "svr/%u", ++number);
+    (void)snprintf(d->name, sizeof(d->name), "svr/%u", dynamic_number + 1);
     (void)snprintf(d->device, sizeof(d->device), "%s", o->device);
     d->options = *o;
     d->options.cap = d->name;
@@ -220,6 +222,7 @@ int64_t client_create(const struct client_options *o, struct client **out)
     }
     log_info("NVMe[]: Client %s has %s%s", c->options->cap, c->options->device,
              c->target.readonly ? " (read-only)" : "");
+    dynamic_number++;
     clients[client_count++] = c;
     *out = c;
     return SK_OK;
@@ -266,6 +269,38 @@ void client_unclaim(struct client *c)
                 client_notify(clients[i]);
             }
         }
+    }
+}
+
+struct client *client_at(unsigned i)
+{
+    return i < client_count ? clients[i] : NULL;
+}
+
+static const char *state_text(const struct client *c)
+{
+    static const char *const text[] = {
+        [CLIENT_SCANNING] = "its disk is being looked for",
+        [CLIENT_MISSING] = "its disk is not there",
+        [CLIENT_BUSY] = "waits for its disk",
+        [CLIENT_READY] = "has its disk",
+        [CLIENT_CLOSING] = "ends",
+    };
+
+    return c->state == CLIENT_READY && c->announced ? "uses its disk" : text[c->state];
+}
+
+void clients_command(struct shell *sh, unsigned argc, char *const *argv)
+{
+    (void)argc, (void)argv;
+    for (unsigned i = 0; i < client_count; i++) {
+        const struct client *c = clients[i];
+
+        shell_printf(sh, "%-8s %s%s: %s\n", c->options->cap, c->options->device,
+                     c->options->readonly ? " (read-only)" : "", state_text(c));
+    }
+    if (client_count == 0) {
+        shell_printf(sh, "there is no client\n");
     }
 }
 

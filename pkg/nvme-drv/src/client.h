@@ -51,6 +51,12 @@ void client_destroy(struct client *c);
 /* The claim ends: others that wait for the disk get it. */
 void client_unclaim(struct client *c);
 
+/* The clients in the order of their making; NULL behind the last. */
+struct client *client_at(unsigned i);
+/* Command: who has which disk (command.h). */
+struct shell;
+void clients_command(struct shell *sh, unsigned argc, char *const *argv);
+
 /* session.c */
 int64_t session_call(void *ctx, struct msg *request, struct msg *reply);
 void session_unused(void *ctx);

@@ -3,6 +3,7 @@
 #include "factory.h"
 
 #include "client.h"
+#include "command.h"
 #include <proto/blk_factory.h>
 #include <sk/env.h>
 #include <sk/sys.h>
@@ -90,7 +91,6 @@ static int64_t op_notify(struct msg *m)
 
 static int64_t factory_call(void *ctx, struct msg *m, struct msg *reply)
 {
-    (void)ctx;
     switch (m->op) {
     case PROTO_ID:
         msg_put(reply, PROTO_BLK_FACTORY);
@@ -100,7 +100,7 @@ static int64_t factory_call(void *ctx, struct msg *m, struct msg *reply)
     case BLK_FACTORY_NOTIFY:
         return op_notify(m);
     default:
-        return SK_ENOSYS;
+        return command_call(ctx, m, reply);
     }
 }
 

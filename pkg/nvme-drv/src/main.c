@@ -2,6 +2,7 @@
 /* nvme-drv: NVMe controllers of a virtual bus as virtio block devices. Order of things: options, controllers on the
  * bus, clients' gates, then each controller's worker, and the event loop for ever. */
 #include "client.h"
+#include "command.h"
 #include "factory.h"
 
 #include <rt/guard.h>
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
     if (sk_env_get("svr") && !factory_open(sk_env_get("svr"))) {
         return 1;
     }
+    command_open(options.console);
     log_info("NVMe[]: Starting device discovery.");
     cap_t bus = sk_env_get("vbus");
 

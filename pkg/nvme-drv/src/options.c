@@ -9,7 +9,17 @@
 #include <string.h>
 #include <virtio/gmem.h>
 
-enum { OPT_CLIENT = 256, OPT_DEVICE, OPT_DS_MAX, OPT_READONLY, OPT_NOSGL, OPT_NOMSI, OPT_NOMSIX, OPT_IO_TIMEOUT };
+enum {
+    OPT_CLIENT = 256,
+    OPT_DEVICE,
+    OPT_DS_MAX,
+    OPT_READONLY,
+    OPT_NOSGL,
+    OPT_NOMSI,
+    OPT_NOMSIX,
+    OPT_IO_TIMEOUT,
+    OPT_CONSOLE
+};
 
 static const struct option long_options[] = {
     {"client", required_argument, NULL, OPT_CLIENT},
@@ -20,6 +30,7 @@ static const struct option long_options[] = {
     {"nomsi", no_argument, NULL, OPT_NOMSI},
     {"nomsix", no_argument, NULL, OPT_NOMSIX},
     {"io-timeout", required_argument, NULL, OPT_IO_TIMEOUT},
+    {"console", no_argument, NULL, OPT_CONSOLE},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {NULL, 0, NULL, 0},
@@ -125,6 +136,9 @@ static bool handle(struct parser *p, int option, char **argv)
         return true;
     case OPT_IO_TIMEOUT:
         return io_timeout(p, optarg);
+    case OPT_CONSOLE:
+        o->console = true;
+        return true;
     case 'v':
         o->level = o->level < LOG_INFO ? LOG_INFO : LOG_DEBUG;
         return true;
@@ -138,7 +152,7 @@ static bool handle(struct parser *p, int option, char **argv)
         (void)snprintf(name, sizeof(name), "-%c", optopt);
         return fail(p,
                     "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix "
-                    "--io-timeout -v -q",
+                    "--io-timeout --console -v -q",
                     optopt > 0x20 && optopt < 0x7f ? name : argv[optind - 1]);
     }
 }

@@ -21,6 +21,7 @@ struct client_options {
 struct options {
     enum log_level level;
     bool no_sgl, no_msi, no_msix;
+    bool console; /* commands are typed at the log */
     unsigned io_timeout_ms; /* 0: the driver's default */
     unsigned client_count;
     struct client_options client[OPTIONS_CLIENTS_MAX];

@@ -16,4 +16,5 @@ enum proto_range {
     PROTO_MOE = 0x700,
     PROTO_BLK_FACTORY = 0x800,
     PROTO_CONS = 0x900,
+    PROTO_CONTROL = 0xa00,
 };
