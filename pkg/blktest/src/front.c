@@ -17,8 +17,11 @@
 #define QUEUE_BYTES 0x4000u /* of these three, for each queue */
 #define HEADER_OFF 0x20000u /* 16 bytes a lane */
 #define STATUS_OFF 0x21000u /* 1 byte a lane */
+#define TABLE_OFF 0x30000u  /* indirect descriptors of each lane */
+#define TABLE_BYTES ((FRONT_PIECES + 2) * 16u)
 #define DATA_OFF FRONT_DATA
-#define DESCS_PER_LANE (FRONT_PIECES + 2)
+_Static_assert(HEADER_OFF + FRONT_LANES * 16 <= STATUS_OFF, "layout of the shared memory");
+_Static_assert(TABLE_OFF + FRONT_LANES * TABLE_BYTES <= DATA_OFF, "layout of the shared memory");
 #define WAIT_NS 40000000000ull
 
 static int64_t call(struct front *f, struct msg *m, const char *what)
@@ -150,6 +153,17 @@ static int64_t numbers(struct front *f, uint32_t op, unsigned count, uint64_t a,
     return call_plain(f, &m, what);
 }
 
+int64_t front_writeback(struct front *f, bool on)
+{
+    uint8_t value = on;
+    struct msg m;
+
+    msg_begin(&m, BLK_SET_CONFIG);
+    msg_put(&m, offsetof(struct virtio_blk_config, writeback));
+    msg_put_bytes(&m, &value, 1);
+    return call_plain(f, &m, "SET_CONFIG");
+}
+
 static int64_t queue_start(struct front *f, uint32_t i)
 {
     struct front_queue *q = &f->queue[i];
@@ -182,10 +196,28 @@ int64_t front_queue(struct front *f)
     return err;
 }
 
+/* All descriptors in the queue if they fit there, else one for each lane. */
+static int64_t lanes_fit(struct front *f, uint32_t lanes)
+{
+    uint32_t per_queue = (lanes + f->queues - 1) / f->queues;
+
+    if (f->pieces > f->config.seg_max) {
+        printf("blktest: the disk takes %u pieces at most\n", f->config.seg_max);
+        return SK_ERANGE;
+    }
+    f->lane_descs = per_queue * (f->pieces + 2) <= FRONT_NUM ? f->pieces + 2 : 1;
+    if (!(f->features & VIRTIO_F_INDIRECT_DESC)) {
+        f->indirect = false;
+        return f->lane_descs > 1 ? SK_OK : SK_ERANGE;
+    }
+    return SK_OK;
+}
+
 int64_t front_start(struct front *f, uint32_t lanes, uint32_t lane_bytes)
 {
     int64_t err = get_limits(f);
 
+    err = err < 0 ? err : lanes_fit(f, lanes);
     f->lane_bytes = lane_bytes;
     f->mem_size = align_up(DATA_OFF + (uint64_t)lanes * lane_bytes, PAGE_SIZE);
     if (err >= 0 && f->queues > f->config.num_queues) {
@@ -212,29 +244,49 @@ int64_t front_reset(struct front *f)
     return err;
 }
 
-void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const uint32_t *len, uint32_t pieces)
+/* Fills in a table whose first descriptor has the number `first`; returns their number. */
+static uint32_t table_fill(struct front *f, struct virtq_desc *table, uint16_t first, uint32_t lane, uint32_t type,
+                           const struct front_seg *seg, uint32_t pieces)
 {
-    struct front_queue *q = &f->queue[lane % f->queues];
-    struct virtio_blk_req *h = (void *)(f->mem + HEADER_OFF + lane * sizeof(*h));
-    uint16_t head = (uint16_t)(lane * DESCS_PER_LANE), d = head;
     uint64_t data = FRONT_GPA + DATA_OFF + (uint64_t)lane * f->lane_bytes;
+    struct virtq_desc *d = table;
     bool out = type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
     uint16_t dir = out ? 0 : VIRTQ_DESC_F_WRITE;
 
+    *d++ = (struct virtq_desc){FRONT_GPA + HEADER_OFF + lane * sizeof(struct virtio_blk_req),
+                               sizeof(struct virtio_blk_req), VIRTQ_DESC_F_NEXT, ++first};
+    for (uint32_t i = 0; i < pieces; i++) {
+        *d++ = (struct virtq_desc){data + seg[i].off, seg[i].len, (uint16_t)(dir | VIRTQ_DESC_F_NEXT), ++first};
+    }
+    *d = (struct virtq_desc){FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0};
+    return pieces + 2;
+}
+
+struct virtq_desc *front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector,
+                              const struct front_seg *seg, uint32_t pieces)
+{
+    struct front_queue *q = &f->queue[lane % f->queues];
+    struct virtio_blk_req *h = (void *)(f->mem + HEADER_OFF + lane * sizeof(*h));
+    uint16_t head = (uint16_t)(lane / f->queues * f->lane_descs);
+    struct virtq_desc *table = &q->desc[head];
+
     *h = (struct virtio_blk_req){.type = type, .sector = sector};
     f->mem[STATUS_OFF + lane] = 0xff;
-    q->desc[d] = (struct virtq_desc){FRONT_GPA + HEADER_OFF + lane * sizeof(*h), sizeof(*h), VIRTQ_DESC_F_NEXT,
-                                     (uint16_t)(d + 1)};
-    d++;
-    for (uint32_t i = 0; i < pieces; i++, d++) {
-        q->desc[d] = (struct virtq_desc){data, len[i], (uint16_t)(dir | VIRTQ_DESC_F_NEXT), (uint16_t)(d + 1)};
-        data += len[i];
+    if (f->lane_descs == 1 || f->indirect) {
+        uint32_t off = TABLE_OFF + lane * TABLE_BYTES;
+
+        table = (void *)(f->mem + off);
+        q->desc[head] =
+            (struct virtq_desc){FRONT_GPA + off, table_fill(f, table, 0, lane, type, seg, pieces) * sizeof(*table),
+                                VIRTQ_DESC_F_INDIRECT, 0};
+    } else {
+        (void)table_fill(f, table, head, lane, type, seg, pieces);
     }
-    q->desc[d] = (struct virtq_desc){FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0};
     q->avail->ring[q->avail->idx % FRONT_NUM] = head;
     __atomic_store_n(&q->avail->idx, (uint16_t)(q->avail->idx + 1),
                      __ATOMIC_RELEASE); /* pairs with the server's read */
     q->posted = true;
+    return table;
 }
 
 static void queue_kick(struct front *f, struct front_queue *q)
@@ -295,9 +347,9 @@ bool front_complete(struct front *f, uint32_t *lane, uint8_t *status, uint32_t *
     struct virtq_used_elem e = q->used->ring[q->used_seen % FRONT_NUM];
 
     q->used_seen++;
-    *lane = e.id / DESCS_PER_LANE;
+    *lane = e.id / f->lane_descs * f->queues + (uint32_t)(q - f->queue);
     *written = e.len;
-    if (e.id % DESCS_PER_LANE || *lane >= FRONT_LANES || &f->queue[*lane % f->queues] != q) {
+    if (e.id % f->lane_descs || *lane >= FRONT_LANES) {
         return false;
     }
     *status = f->mem[STATUS_OFF + *lane];
