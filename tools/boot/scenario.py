@@ -26,7 +26,7 @@ vmm.start_io(io_busses, "rom/test.vbus -v");
 l:start({ caps = { vbus = io_busses.nvme, %(clients)s }, log = { "nvme", "g" } },
   "rom/nvme-drv %(driver)s");
 vmm.start_vm({ id = 1, mem = %(mem)s, mon = false, rd = "rom/%(rd)s", fdt = "rom/%(fdt)s",
-  bootargs = "%(bootargs)s", kernel = "rom/%(kernel)s", log = L4.Env.log, ext_caps = { %(caps)s } });
+  bootargs = "%(bootargs)s", kernel = "rom/%(kernel)s", log = L4.Env.log, ext_caps = { %(caps)s } %(vm)s });
 """
 
 
@@ -43,7 +43,7 @@ class System:
             "msis": "Property.num_msis = 2;", "match": '"PCI/storage"', "clients": "cl1 = nvmecl:svr()",
             "driver": f"-v --client cl1 --device {SERIAL}:n1 --ds-max 5", "mem": 128, "rd": "ramdisk-x86_64.cpio.gz",
             "fdt": "virt-pc.dtb", "bootargs": "console=hvc0 earlyprintk=1 rdinit=/bin/sh", "kernel": "bzImage",
-            "caps": "qdrv = nvmecl",
+            "caps": "qdrv = nvmecl", "vm": "",
         }
 
     def path(self, name):

@@ -214,12 +214,12 @@ static void test_consoles(void **state)
 static void test_vm_keys(void **state)
 {
     (void)state;
-    good(HEAD "vmm.start_vm{ mem = 16, kernel = 'k', name = 'web', prio = 5, cpus = 1, ram_base = 0x100000,\n"
+    good(HEAD "vmm.start_vm{ mem = 16, kernel = 'k', name = 'web', prio = 5, cpus = 5, ram_base = 0x100000,\n"
               "ram_align = 28, ext_args = { '-v', '-q' }, net = l:new_channel(), net_caps = { a = l:new_channel() } }");
     assert_string_equal(
         os_fake_trace,
         "mem 16777216 align 268435456 flags 3\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
-        "arg <-kk>\narg <-b0x100000>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
+        "arg <-kk>\narg <-b0x100000>\narg <--cpus=2>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
         "cap net type 8 rights 0x8\ncap ram type 2 rights 0x7\nstart\n");
 }
 

@@ -112,6 +112,15 @@ local function merge(caps, more, what)
     end
 end
 
+local function bits_set(mask)
+    local count = 0
+    while mask ~= 0 do
+        mask = mask & (mask - 1)
+        count = count + 1
+    end
+    return count
+end
+
 -- Each option is one argument, so that the guest's command line keeps its blanks.
 local function arguments(options)
     local args = {}
@@ -123,10 +132,12 @@ local function arguments(options)
     add("r", options.rd)
     add("k", options.kernel)
     add("b", options.ram_base and ("0x%x"):format(options.ram_base))
+    add("-cpus=", options.cpus and bits_set(options.cpus))
     for _, arg in ipairs(options.ext_args or {}) do args[#args + 1] = arg end
     return args
 end
 
+-- cpus is a mask of processors: the VM gets a vcpu for each bit, and runs on those of them that the machine has.
 -- Starts a virtual machine; returns its task (:wait(), :exit_handler(fn), :kill()).
 function vmm.start_vm(options)
     check_options(options)

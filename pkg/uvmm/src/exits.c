@@ -25,16 +25,16 @@
 
 static void base_dirty(void)
 {
-    cpu.state->dirty |= VCPU_GROUP_BASE;
+    cpu->state->dirty |= VCPU_GROUP_BASE;
 }
 
 /* Brings groups into the page unless they are there. */
 static bool need(uint32_t groups)
 {
-    if ((cpu.state->valid & groups) == groups) {
+    if ((cpu->state->valid & groups) == groups) {
         return true;
     }
-    int64_t err = sys_vcpu_get(cpu.cap, groups);
+    int64_t err = sys_vcpu_get(cpu->cap, groups);
     if (err < 0) {
         char why[80];
         snprintf(why, sizeof(why), "the kernel does not give the vcpu's state: %s", sk_strerror(err));
@@ -45,7 +45,7 @@ static bool need(uint32_t groups)
 
 void vcpu_inject_exception(unsigned vector, bool error_code)
 {
-    cpu.state->run.inject = VCPU_EVENT_VALID | VCPU_EVENT_EXCP | vector | (error_code ? VCPU_EVENT_EV : 0);
+    cpu->state->run.inject = VCPU_EVENT_VALID | VCPU_EVENT_EXCP | vector | (error_code ? VCPU_EVENT_EV : 0);
 }
 
 static void inject_gp(void)
@@ -63,7 +63,7 @@ static enum insn_mode code_mode(const struct vcpu_state *s)
 
 static enum insn_error insn_fetch(struct insn *i)
 {
-    const struct vcpu_state *s = cpu.state;
+    const struct vcpu_state *s = cpu->state;
     struct paging p = {s->cr0, s->cr3, s->cr4, s->efer};
     enum insn_mode mode = code_mode(s);
     uint64_t rip = mode == INSN_64 ? s->rip : (s->cs.base + s->rip) & 0xffffffff;
@@ -77,7 +77,7 @@ static enum insn_error insn_fetch(struct insn *i)
 
 static void skip(unsigned len)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
 
     s->rip += len;
     if (code_mode(s) != INSN_64) {
@@ -92,8 +92,8 @@ static bool skip_insn(void)
 {
     struct insn i;
 
-    if (cpu.state->exit.insn_len != 0) {
-        skip(min(cpu.state->exit.insn_len, (uint32_t)INSN_MAX));
+    if (cpu->state->exit.insn_len != 0) {
+        skip(min(cpu->state->exit.insn_len, (uint32_t)INSN_MAX));
         return true;
     }
     if (insn_fetch(&i) != INSN_OK) {
@@ -193,7 +193,7 @@ static const struct emu_ops emu_ops = {emu_mem_read, emu_mem_write, emu_port_in,
 
 static void emulate(const struct insn *i)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
     struct emu e = {&emu_ops,
                     NULL,
                     code_mode(s),
@@ -228,7 +228,7 @@ static void emulate_insn(const char *what)
     }
     if (err != INSN_OK || i.op == INSN_SIMPLE) {
         snprintf(why, sizeof(why), "%s at address 0x%" PRIx64 " by an instruction that uvmm does not emulate", what,
-                 cpu.state->exit.gpa);
+                 cpu->state->exit.gpa);
         vm_crash(why);
         return;
     }
@@ -237,7 +237,7 @@ static void emulate_insn(const char *what)
 
 static void exit_mmio(void)
 {
-    const struct vcpu_exit *x = &cpu.state->exit;
+    const struct vcpu_exit *x = &cpu->state->exit;
 
     if ((x->idt_vectoring & VCPU_EVENT_VALID) != 0) {
         vm_crash("its stack or interrupt table lies outside RAM");
@@ -252,7 +252,7 @@ static void exit_mmio(void)
 
 static void exit_io(void)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
     const struct vcpu_exit *x = &s->exit;
     uint64_t mask = x->io_width >= 4 ? 0xffffffffull : (1ull << (8 * x->io_width)) - 1;
 
@@ -275,12 +275,12 @@ static void exit_io(void)
 
 static void exit_cpuid(void)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
 
     if (!need(VCPU_GROUP_MSR) || !skip_insn()) {
         return;
     }
-    struct cpuid_guest g = {s->cr4, s->xcr0};
+    struct cpuid_guest g = {s->cr4, s->xcr0, cpu->index, vcpu_count};
     struct cpuid_regs r = cpuid_guest_leaf((uint32_t)s->gpr[GPR_RAX], (uint32_t)s->gpr[GPR_RCX], &g);
     s->gpr[GPR_RAX] = r.eax;
     s->gpr[GPR_RBX] = r.ebx;
@@ -296,7 +296,7 @@ static bool msr_is_apic(uint32_t msr)
 
 static void exit_rdmsr(void)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
     uint32_t msr = (uint32_t)s->gpr[GPR_RCX];
     uint64_t v = 0;
 
@@ -314,7 +314,7 @@ static void exit_rdmsr(void)
 
 static void exit_wrmsr(void)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
     uint32_t msr = (uint32_t)s->gpr[GPR_RCX];
     uint64_t v = (uint32_t)s->gpr[GPR_RAX] | s->gpr[GPR_RDX] << 32;
 
@@ -331,7 +331,7 @@ static void exit_wrmsr(void)
 
 static void exit_xsetbv(void)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
     uint64_t v = (uint32_t)s->gpr[GPR_RAX] | s->gpr[GPR_RDX] << 32;
 
     if (!need(VCPU_GROUP_MSR)) {
@@ -348,7 +348,7 @@ static void exit_xsetbv(void)
 /* CR8 only. The register number is bits 2:0 of ModRM and REX.B where the hardware does not tell it. */
 static void exit_cr(void)
 {
-    struct vcpu_state *s = cpu.state;
+    struct vcpu_state *s = cpu->state;
     unsigned gpr = s->exit.cr_gpr;
     bool write = s->exit.cr_write != 0;
 
@@ -380,14 +380,16 @@ static void exit_cr(void)
 
 static void exit_hlt(void)
 {
-    cpu.halted = skip_insn();
+    if (skip_insn()) {
+        cpu->activity = VCPU_HALTED;
+    }
 }
 
 /* VMCALL: no hypercall is offered; KVM's answer to an unknown one is -ENOSYS (-1000 in its ABI). */
 static void exit_vmcall(void)
 {
     if (skip_insn()) {
-        cpu.state->gpr[GPR_RAX] = (uint64_t)-1000;
+        cpu->state->gpr[GPR_RAX] = (uint64_t)-1000;
     }
 }
 
@@ -395,31 +397,64 @@ static void exit_fatal(const char *what)
 {
     char why[120];
 
-    snprintf(why, sizeof(why), "%s (code 0x%" PRIx64 ")", what, cpu.state->exit.qual);
+    snprintf(why, sizeof(why), "%s (code 0x%" PRIx64 ")", what, cpu->state->exit.qual);
     vm_crash(why);
 }
 
 void exit_handle(void)
 {
-    switch (cpu.state->exit.reason) {
-    case VCPU_EXIT_NONE: return;
-    case VCPU_EXIT_IO: exit_io(); return;
-    case VCPU_EXIT_MMIO: exit_mmio(); return;
-    case VCPU_EXIT_CPUID: exit_cpuid(); return;
-    case VCPU_EXIT_RDMSR: exit_rdmsr(); return;
-    case VCPU_EXIT_WRMSR: exit_wrmsr(); return;
-    case VCPU_EXIT_HLT: exit_hlt(); return;
-    case VCPU_EXIT_IRQ_WINDOW: return; /* the loop injects what waits */
-    case VCPU_EXIT_NMI_WINDOW: return;
-    case VCPU_EXIT_XSETBV: exit_xsetbv(); return;
-    case VCPU_EXIT_CR: exit_cr(); return;
-    case VCPU_EXIT_VMCALL: exit_vmcall(); return;
-    case VCPU_EXIT_INVALID_OP: vcpu_inject_exception(EXCP_UD, false); return;
+    switch (cpu->state->exit.reason) {
+    case VCPU_EXIT_NONE:
+        return;
+    case VCPU_EXIT_IO:
+        exit_io();
+        return;
+    case VCPU_EXIT_MMIO:
+        exit_mmio();
+        return;
+    case VCPU_EXIT_CPUID:
+        exit_cpuid();
+        return;
+    case VCPU_EXIT_RDMSR:
+        exit_rdmsr();
+        return;
+    case VCPU_EXIT_WRMSR:
+        exit_wrmsr();
+        return;
+    case VCPU_EXIT_HLT:
+        exit_hlt();
+        return;
+    case VCPU_EXIT_IRQ_WINDOW:
+        return; /* the loop injects what waits */
+    case VCPU_EXIT_NMI_WINDOW:
+        return;
+    case VCPU_EXIT_XSETBV:
+        exit_xsetbv();
+        return;
+    case VCPU_EXIT_CR:
+        exit_cr();
+        return;
+    case VCPU_EXIT_VMCALL:
+        exit_vmcall();
+        return;
+    case VCPU_EXIT_INVALID_OP:
+        vcpu_inject_exception(EXCP_UD, false);
+        return;
     case VCPU_EXIT_PAUSE:
-    case VCPU_EXIT_WBINVD: (void)skip_insn(); return;
-    case VCPU_EXIT_SHUTDOWN: vm_crash("triple fault"); return;
-    case VCPU_EXIT_INIT: vm_crash("INIT"); return;
-    case VCPU_EXIT_INVALID: exit_fatal("its processor state cannot be entered"); return;
-    default: exit_fatal("the processor reports an unexpected exit"); return;
+    case VCPU_EXIT_WBINVD:
+        (void)skip_insn();
+        return;
+    case VCPU_EXIT_SHUTDOWN:
+        vm_crash("triple fault");
+        return;
+    case VCPU_EXIT_INIT:
+        vm_crash("INIT");
+        return;
+    case VCPU_EXIT_INVALID:
+        exit_fatal("its processor state cannot be entered");
+        return;
+    default:
+        exit_fatal("the processor reports an unexpected exit");
+        return;
     }
 }

@@ -70,14 +70,14 @@ static int acpi_install(void)
         return -1;
     }
     if (acpi_build(at, acpi_dsdt, (size_t)(acpi_dsdt_end - acpi_dsdt),
-                   (bus_port_read(POWER_PRESENT, 1) & POWER_HAS_RTC) != 0) == 0) {
+                   (bus_port_read(POWER_PRESENT, 1) & POWER_HAS_RTC) != 0, vcpu_count) == 0) {
         log_error(LOG_BOOT, "the ACPI tables do not fit: this is a defect of the build");
         return -1;
     }
     return 0;
 }
 
-static int machine_init(const struct boot_file *dtb)
+static int tree_check(const struct boot_file *dtb)
 {
     const char *err = device_tree_check(dtb->data, dtb->size);
 
@@ -85,6 +85,26 @@ static int machine_init(const struct boot_file *dtb)
         log_error(LOG_BOOT, "device tree %s is corrupt: %s; rebuild it with dtc, or use virt-pc.dtb", dtb->name, err);
         return -1;
     }
+    return 0;
+}
+
+/* The option --cpus, else the device tree. */
+static int vcpus_init(const struct options *o, const struct boot_file *dtb)
+{
+    unsigned n = o->cpus != 0 ? o->cpus : device_tree_cpus(dtb->data);
+
+    if (n > VCPUS_MAX) {
+        log_error(
+            LOG_BOOT,
+            "device tree %s: too many vcpus, it has %u cpu nodes and a VM at most %u; remove some, or give --cpus",
+            dtb->name, n, VCPUS_MAX);
+        return -1;
+    }
+    return vcpus_setup(n);
+}
+
+static int machine_init(const struct boot_file *dtb)
+{
     if (platform_init() != 0) {
         log_error(LOG_BOOT, "cannot make the platform's devices: their addresses overlap; this is a defect");
         return -1;
@@ -101,17 +121,10 @@ static int kernel_load(const struct options *o)
         err = file_map(o->ramdisk, "ramdisk", "-r", &rd);
     }
     err = err == 0 ? acpi_install() : err;
-    err = err == 0 ? linux_boot_load(&kernel, &rd, o->cmdline, ACPI_GPA, cpu.state) : err;
+    err = err == 0 ? linux_boot_load(&kernel, &rd, o->cmdline, ACPI_GPA, vcpus[0].state) : err;
     file_unmap(&kernel);
     file_unmap(&rd);
     return err;
-}
-
-/* The guest's TSC starts at 0. */
-static void tsc_start(void)
-{
-    cpu.state->tsc_offset -= tsc_guest_now();
-    cpu.state->dirty |= VCPU_GROUP_TSC;
 }
 
 /* One write per line, so that lines of several programs never mix. */
@@ -133,12 +146,17 @@ int main(int argc, char **argv)
     if (parsed != 0) {
         return parsed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    if (file_map(o.dtb, "device tree", "-d", &dtb) != 0 || guest_setup() != 0 || memory_init() != 0 ||
-        vcpu_setup() != 0 || console_log_connect() != 0 || machine_init(&dtb) != 0 || kernel_load(&o) != 0) {
+    if (vm_lock_init() != 0) {
+        return EXIT_FAILURE;
+    }
+    vm_lock();
+    if (file_map(o.dtb, "device tree", "-d", &dtb) != 0 || tree_check(&dtb) != 0 || guest_setup() != 0 ||
+        memory_init() != 0 || vcpus_init(&o, &dtb) != 0 || console_log_connect() != 0 || machine_init(&dtb) != 0 ||
+        kernel_load(&o) != 0) {
         return EXIT_FAILURE;
     }
     tsc_start();
-    int code = vcpu_loop();
+    int code = vcpus_run();
     devices_reset();
     return code;
 }

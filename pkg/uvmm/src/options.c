@@ -2,6 +2,7 @@
 // Options, by getopt_long: values glued to the letter (as vmm.lua does) or separate.
 #include "options.h"
 #include "log.h"
+#include "smp.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -10,17 +11,24 @@
 #include <string.h>
 
 #define SHORT ":k:r:d:c:b:vqD:h"
+#define OPTION_CPUS 0x100 /* has no letter */
 
 static const struct option long_options[] = {
-    {"kernel", required_argument, NULL, 'k'},  {"ramdisk", required_argument, NULL, 'r'},
-    {"dtb", required_argument, NULL, 'd'},     {"cmdline", required_argument, NULL, 'c'},
-    {"rambase", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'},
-    {"quiet", no_argument, NULL, 'q'},         {"debug", required_argument, NULL, 'D'},
-    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    {"kernel", required_argument, NULL, 'k'},
+    {"ramdisk", required_argument, NULL, 'r'},
+    {"dtb", required_argument, NULL, 'd'},
+    {"cmdline", required_argument, NULL, 'c'},
+    {"rambase", required_argument, NULL, 'b'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"debug", required_argument, NULL, 'D'},
+    {"cpus", required_argument, NULL, OPTION_CPUS},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static const char usage[] = "uvmm: options: -k|--kernel FILE -d|--dtb FILE [-r|--ramdisk FILE] [-c|--cmdline TEXT] "
-                            "[-b|--rambase 0] [-v|--verbose]... "
+                            "[--cpus N] [-b|--rambase 0] [-v|--verbose]... "
                             "[-q|--quiet] [-D|--debug [CLASS=]LEVEL]";
 
 /* A PC's RAM begins at address 0; -b exists for scripts that set it for other machines too. */
@@ -35,6 +43,28 @@ static int rambase_check(const char *text)
     }
     log_error(LOG_BOOT, "-b %s: the RAM of the virtual PC begins at 0; leave the option out", text);
     return -1;
+}
+
+static int cpus_set(struct options *o, const char *text)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 0);
+    if (errno != 0 || end == text || *end != '\0' || n == 0 || text[0] == '-') {
+        log_error(LOG_BOOT, "--cpus %s: not a number of vcpus; give 1 to %u", text, VCPUS_MAX);
+        return -1;
+    }
+    if (n > VCPUS_MAX) {
+        log_error(
+            LOG_BOOT,
+            "--cpus %s: too many vcpus, a VM has at most %u; give fewer (vmm.start_vm's cpus is a mask with a bit "
+            "for each vcpu)",
+            text, VCPUS_MAX);
+        return -1;
+    }
+    o->cpus = (unsigned)n;
+    return 0;
 }
 
 static int debug_set(const char *spec)
@@ -56,7 +86,7 @@ static int unknown_option(int argc, char **argv, int c)
 
     if (c == ':') {
         log_error(LOG_BOOT, "option %s needs a value", text);
-    } else if (optopt != 0) {
+    } else if (optopt > 0 && optopt < OPTION_CPUS) {
         log_error(LOG_BOOT, "unknown option -%c; uvmm --help lists them", optopt);
     } else {
         log_error(LOG_BOOT, "unknown option %s; uvmm --help lists them", text);
@@ -69,19 +99,36 @@ static int option_apply(struct options *o, int c, unsigned *verbose, int argc, c
     static const enum log_level level[] = {LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE};
 
     switch (c) {
-    case 'k': o->kernel = optarg; return 0;
-    case 'r': o->ramdisk = optarg; return 0;
-    case 'd': o->dtb = optarg; return 0;
-    case 'c': o->cmdline = optarg; return 0;
-    case 'b': return rambase_check(optarg);
-    case 'D': return debug_set(optarg);
+    case 'k':
+        o->kernel = optarg;
+        return 0;
+    case 'r':
+        o->ramdisk = optarg;
+        return 0;
+    case 'd':
+        o->dtb = optarg;
+        return 0;
+    case 'c':
+        o->cmdline = optarg;
+        return 0;
+    case 'b':
+        return rambase_check(optarg);
+    case 'D':
+        return debug_set(optarg);
+    case OPTION_CPUS:
+        return cpus_set(o, optarg);
     case 'v':
         *verbose += *verbose < 3;
         log_level_set_all(level[*verbose]);
         return 0;
-    case 'q': log_level_set_all(LOG_ERROR); return 0;
-    case 'h': fprintf(stderr, "%s\n", usage); return 1;
-    default: return unknown_option(argc, argv, c);
+    case 'q':
+        log_level_set_all(LOG_ERROR);
+        return 0;
+    case 'h':
+        fprintf(stderr, "%s\n", usage);
+        return 1;
+    default:
+        return unknown_option(argc, argv, c);
     }
 }
 

@@ -1,140 +1,97 @@
 // SPDX-License-Identifier: MIT
-/* The run loop. Before each entry: timers, then at most one event to inject, in the order: one whose delivery was
- * interrupted, an exception from emulation, an NMI, the highest interrupt. What cannot be taken yet asks for a window.
- */
-#include "vcpu.h"
+/* The run loop of a vcpu's thread. Before each entry: requests of others, timers, then at most one event to inject, in
+ * the order: one whose delivery was interrupted, an exception from emulation, an NMI, the highest interrupt. What
+ * cannot be taken yet asks for a window.
+ *
+ * Who makes something pending for another vcpu kicks it: if its thread is outside, the kick signal ends its guest run
+ * or its wait. A thread that is inside, or waits for the lock, looks by itself before it goes out again. */
 #include "console.h"
 #include "cpu/pvclock.h"
 #include "dev/ioapic.h"
 #include "dev/lapic.h"
 #include "dev/pic.h"
-#include "guest.h"
+#include "device.h"
 #include "log.h"
 #include "timer.h"
+#include "vcpu_priv.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sk/env.h>
-#include <sk/server.h>
 #include <sk/sys.h>
-#include <sk/vm.h>
 #include <stdio.h>
 #include <util/bits.h>
 
 #define RFLAGS_IF BIT(9)
+#define SEGMENT_REAL_LIMIT 0xffffu
 
-struct vcpu cpu;
-static cap_t guest;
-static struct server_source timer_signal;
-static uint64_t timer_armed = VTIMER_NEVER; /* what the kernel's timer is set to */
+static bool running; /* the vcpus may run: between the start of vcpus_run() and its end */
 
-cap_t guest_cap(void)
+/* --- what others ask ------------------------------------------------------------------------------------------------
+ */
+
+void vcpu_kick(unsigned i)
 {
-    return guest;
-}
+    struct vcpu *v = &vcpus[i];
 
-uint64_t clock_now_ns(void)
-{
-    return sys_now_ns();
-}
-
-/* moe has read the PC's clock. */
-uint64_t clock_epoch(void)
-{
-    const char *text = getenv("SKERRY_EPOCH");
-
-    return text ? strtoull(text, NULL, 10) : 0;
-}
-
-static uint64_t rdtsc(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
-}
-
-uint64_t tsc_guest_now(void)
-{
-    return rdtsc() + cpu.state->tsc_offset;
-}
-
-uint64_t tsc_guest_to_ns(uint64_t guest_tsc)
-{
-    const struct kinfo *k = sys_kinfo();
-    int64_t tsc = (int64_t)(guest_tsc - cpu.state->tsc_offset - k->tsc_base);
-
-    if (tsc < 0) {
-        return 0;
+    if (v != cpu && v->outside && !v->kicked) {
+        v->kicked = true;
+        sys_signal_raise(v->kick.cap);
     }
-    unsigned __int128 ns = ((unsigned __int128)(uint64_t)tsc * k->tsc_mult) >> k->tsc_shift;
-    return ns + 1 >= VTIMER_NEVER ? VTIMER_NEVER - 1 : (uint64_t)ns + 1; /* rounded up: never early */
 }
 
-static void timer_event(void *ctx)
+void vcpu_request_init(unsigned i)
 {
-    (void)ctx;
-    timer_armed = VTIMER_NEVER;
-    vtimer_run(clock_now_ns());
+    vcpus[i].init_request = true;
+    vcpus[i].startup_request = -1;
+    vcpu_kick(i);
 }
 
-int guest_setup(void)
+void vcpu_request_startup(unsigned i, unsigned vector)
 {
-    const struct kinfo *k = sys_kinfo();
-    int64_t cap;
-
-    if (k->vm_kind == VM_NONE) {
-        log_error(LOG_BOOT, "this processor cannot run virtual machines: neither AMD SVM with nested paging nor Intel "
-                            "VMX with EPT is there and enabled; enable it in the firmware's setup, or with QEMU use "
-                            "-cpu EPYC,+svm");
-        return SK_ENODEV;
-    }
-    cap = sys_guest_create(CAP_QUOTA);
-    if (cap < 0) {
-        log_error(LOG_BOOT, "cannot make a guest space: %s; give the VM more kernel memory", sk_strerror(cap));
-        return (int)cap;
-    }
-    guest = (cap_t)cap;
-    return 0;
+    vcpus[i].startup_request = (int)vector;
+    vcpu_kick(i);
 }
 
-int vcpu_setup(void)
+static void startup(struct vcpu *v, unsigned vector)
 {
-    void *page = vm_reserve(PAGE_SIZE, PAGE_SIZE);
-    int64_t cap = page != NULL ? sys_vcpu_create(CAP_QUOTA, guest, CAP_TASK, (uint64_t)page) : SK_ENOMEM;
+    struct vcpu_state *s = v->state;
 
-    if (cap < 0) {
-        log_error(LOG_BOOT, "cannot make a vcpu: %s; give the VM more kernel memory", sk_strerror(cap));
-        return (int)cap;
-    }
-    cpu.cap = (cap_t)cap;
-    cpu.state = page;
-    int64_t err = server_signal(&timer_signal, CAP_NULL, timer_event, NULL);
-    if (err < 0) {
-        log_error(LOG_BOOT, "cannot make a signal for timers: %s; give the VM more kernel memory", sk_strerror(err));
-    }
-    return (int)err;
+    s->cs.sel = (uint16_t)(vector << 8);
+    s->cs.base = (uint64_t)vector << 12;
+    s->cs.limit = SEGMENT_REAL_LIMIT;
+    s->rip = 0;
+    s->dirty |= VCPU_GROUP_BASE;
+    v->activity = VCPU_RUNNING;
+    log_debug(LOG_CPU, "vcpu %u starts at 0x%x", v->index, vector << 12);
 }
 
-/* Sets the kernel's timer if the earliest deadline has changed; fires what is due already. */
-static void timers_sync(void)
+static void requests_take(struct vcpu *v)
 {
-    uint64_t next = vtimer_next();
-
-    if (next == timer_armed) {
-        return;
+    if (v->init_request) {
+        v->init_request = false;
+        if (v->index == 0) {
+            vm_end(VM_END_REBOOT, "INIT of the first processor"); /* it would start the firmware */
+            return;
+        }
+        vcpu_state_reset(v);
+        lapic_init_received();
+        v->activity = VCPU_WAIT_SIPI;
     }
-    if (next != VTIMER_NEVER && next <= clock_now_ns()) {
-        vtimer_run(clock_now_ns());
-        next = vtimer_next();
+    if (v->startup_request >= 0) {
+        if (v->activity == VCPU_WAIT_SIPI) {
+            startup(v, (unsigned)v->startup_request);
+        }
+        v->startup_request = -1;
     }
-    timer_armed = next;
-    sys_signal_timer(timer_signal.cap, next);
 }
 
+/* --- interrupts -----------------------------------------------------------------------------------------------------
+ */
+
+/* The 8259 pair is connected to the first processor. */
 static bool extint_pending(void)
 {
-    return pic_asserted() && (lapic_takes_extint() || ioapic_takes_extint());
+    return vcpu_this == 0 && pic_asserted() && (lapic_takes_extint() || ioapic_takes_extint());
 }
 
 static bool irq_pending(void)
@@ -154,48 +111,70 @@ static unsigned irq_acknowledge(void)
     return (unsigned)v;
 }
 
-static void inject_irq(struct vcpu_state *s)
+static void inject_irq(struct vcpu *v)
 {
+    struct vcpu_state *s = v->state;
     bool pending = irq_pending();
     bool can = s->run.inject == 0 && (s->rflags & RFLAGS_IF) != 0 && s->int_shadow == 0;
 
     if (pending && can) {
         s->run.inject = VCPU_EVENT_VALID | VCPU_EVENT_INTR | irq_acknowledge();
-        cpu.injected++;
+        v->injected++;
         pending = irq_pending();
     }
     s->run.irq_window = pending;
 }
 
-static void prepare_entry(struct vcpu_state *s)
+static void prepare_entry(struct vcpu *v)
 {
-    cpu.nmi_pending |= lapic_nmi_take();
-    if (cpu.nmi_pending && s->run.inject == 0 && s->exit.reason == VCPU_EXIT_NMI_WINDOW) {
+    struct vcpu_state *s = v->state;
+
+    v->nmi_pending |= lapic_nmi_take();
+    if (v->nmi_pending && s->run.inject == 0 && s->exit.reason == VCPU_EXIT_NMI_WINDOW) {
         s->run.inject = VCPU_EVENT_VALID | VCPU_EVENT_NMI | 2;
-        cpu.nmi_pending = false;
+        v->nmi_pending = false;
     }
-    s->run.nmi_window = cpu.nmi_pending;
-    inject_irq(s);
+    s->run.nmi_window = v->nmi_pending;
+    inject_irq(v);
     pv_eoi_entry();
 }
 
-static bool wakes(const struct vcpu_state *s)
+/* Does anything end HLT? */
+static bool wakes(struct vcpu *v)
 {
-    cpu.nmi_pending |= lapic_nmi_take();
-    return cpu.nmi_pending || ((s->rflags & RFLAGS_IF) != 0 && irq_pending());
+    v->nmi_pending |= lapic_nmi_take();
+    return v->nmi_pending || v->unhalt || ((v->state->rflags & RFLAGS_IF) != 0 && irq_pending());
 }
 
-/* Waits for an event that ends HLT. */
-static void idle(struct vcpu_state *s)
+/* --- the loop -------------------------------------------------------------------------------------------------------
+ */
+
+static void timer_arm(unsigned queue, uint64_t deadline_ns)
 {
-    while (!wakes(s) && !vm_ended()) {
-        console_flush();
-        timers_sync();
-        if (!wakes(s)) {
-            (void)server_poll(DEADLINE_NEVER);
-        }
+    uint64_t now = deadline_ns != VTIMER_NEVER ? clock_now_ns() : 0;
+
+    if (deadline_ns <= now) {
+        vtimer_run(queue, now);
+    } else {
+        sys_signal_timer(vcpus[queue].timer.cap, deadline_ns);
     }
-    cpu.halted = false;
+}
+
+/* Waits for an event of this thread, without the lock. */
+static void vcpu_wait(struct vcpu *v)
+{
+    struct server_event e;
+
+    console_flush();
+    v->waits++;
+    v->outside = true;
+    vm_unlock();
+    bool got = server_wait(DEADLINE_NEVER, &e);
+    vm_lock();
+    v->outside = false;
+    if (got) {
+        server_handle(&e);
+    }
 }
 
 static void run_failed(int64_t err, const struct vcpu_state *s)
@@ -207,11 +186,17 @@ static void run_failed(int64_t err, const struct vcpu_state *s)
     vm_crash(why);
 }
 
-static void run_once(struct vcpu_state *s)
+static void run_once(struct vcpu *v)
 {
-    prepare_entry(s);
-    cpu.entries++;
-    struct sys_result r = sys_vcpu_run(cpu.cap);
+    struct vcpu_state *s = v->state;
+
+    prepare_entry(v);
+    v->entries++;
+    v->outside = true;
+    vm_unlock();
+    struct sys_result r = sys_vcpu_run(v->cap);
+    vm_lock();
+    v->outside = false;
     if (r.value < 0) {
         run_failed(r.value, s);
         return;
@@ -222,17 +207,79 @@ static void run_once(struct vcpu_state *s)
         s->run.inject = s->exit.idt_vectoring;
     }
     if (r.value == VCPU_SIGNAL) {
-        cpu.signals++;
+        v->signals++;
         server_dispatch_signal(r.extra);
     } else if (r.value == VCPU_EVENT) {
         (void)server_poll(0);
     } else {
-        cpu.exits[min(s->exit.reason, (uint32_t)VCPU_EXIT_FAILURE)]++;
+        v->exits[min(s->exit.reason, (uint32_t)VCPU_EXIT_FAILURE)]++;
         exit_handle();
     }
 }
 
-static void print_counters(void)
+static void vcpu_step(struct vcpu *v)
+{
+    requests_take(v);
+    vtimer_sync(timer_arm);
+    if (v->activity == VCPU_HALTED && wakes(v)) {
+        v->activity = VCPU_RUNNING;
+        v->unhalt = false;
+    }
+    if (vm_ended()) {
+        return;
+    }
+    if (v->activity == VCPU_RUNNING) {
+        run_once(v);
+    } else {
+        vcpu_wait(v);
+    }
+}
+
+static bool may_run(void)
+{
+    return running && !vm_ended();
+}
+
+/* The other vcpus' threads, for ever. */
+void vcpu_thread(void *arg)
+{
+    struct vcpu *v = arg;
+
+    cpu = v;
+    vcpu_this = v->index;
+    vm_lock();
+    for (;;) {
+        if (may_run()) {
+            v->parked = false;
+            vcpu_step(v);
+            continue;
+        }
+        if (!v->parked) {
+            v->parked = true;
+            vcpu_kick(0);
+        }
+        vcpu_wait(v);
+    }
+}
+
+static void kick_others(void)
+{
+    for (unsigned i = 1; i < vcpu_count; i++) {
+        vcpu_kick(i);
+    }
+}
+
+static bool all_parked(void)
+{
+    for (unsigned i = 1; i < vcpu_count; i++) {
+        if (!vcpus[i].parked) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void print_counters(const struct vcpu *v)
 {
     static const char *const name[VCPU_EXIT_REASON_COUNT] = {
         "none",   "io", "mmio",   "cpuid",      "rdmsr",  "wrmsr",    "hlt",  "pause",   "irq-window", "nmi-window",
@@ -241,27 +288,29 @@ static void print_counters(void)
     int n = 0;
 
     for (unsigned i = 0; i < VCPU_EXIT_REASON_COUNT; i++) {
-        if (cpu.exits[i] != 0) {
-            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s %" PRIu64, name[i], cpu.exits[i]);
+        if (v->exits[i] != 0) {
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s %" PRIu64, name[i], v->exits[i]);
         }
     }
-    log_info(LOG_CPU, "entries %" PRIu64 ", interrupts %" PRIu64 ", signals %" PRIu64 ", exits:%s", cpu.entries,
-             cpu.injected, cpu.signals, n > 0 ? line : " none");
+    log_info(LOG_CPU,
+             "vcpu %u: entries %" PRIu64 ", waits %" PRIu64 ", interrupts %" PRIu64 ", signals %" PRIu64 ", exits:%s",
+             v->index, v->entries, v->waits, v->injected, v->signals, n > 0 ? line : " none");
 }
 
-int vcpu_loop(void)
+int vcpus_run(void)
 {
-    struct vcpu_state *s = cpu.state;
-
+    running = true;
+    kick_others();
     while (!vm_ended()) {
-        if (cpu.halted) {
-            idle(s);
-        }
-        timers_sync();
-        if (!vm_ended()) {
-            run_once(s);
-        }
+        vcpu_step(&vcpus[0]);
     }
-    print_counters();
+    kick_others();
+    running = false;
+    while (!all_parked()) {
+        vcpu_wait(&vcpus[0]);
+    }
+    for (unsigned i = 0; i < vcpu_count; i++) {
+        print_counters(&vcpus[i]);
+    }
     return vm_exit_code();
 }

@@ -27,10 +27,17 @@ void vm_end(enum vm_end how, const char *why)
         return;
     }
     ended = true;
+    for (unsigned i = 0; i < vcpu_count; i++) {
+        vcpu_kick(i);
+    }
     console_flush();
     switch (how) {
-    case VM_END_POWEROFF: fprintf(stderr, "uvmm: VM powered off (%s).\n", why); return;
-    case VM_END_REBOOT: fprintf(stderr, "uvmm: VM rebooted (%s): ending; start it again to go on.\n", why); return;
+    case VM_END_POWEROFF:
+        fprintf(stderr, "uvmm: VM powered off (%s).\n", why);
+        return;
+    case VM_END_REBOOT:
+        fprintf(stderr, "uvmm: VM rebooted (%s): ending; start it again to go on.\n", why);
+        return;
     default:
         fprintf(stderr, "uvmm: VM crashed: %s\n", why);
         exit_code = 1;
@@ -55,12 +62,15 @@ void vm_crash(const char *why)
 {
     static const char *const name[GPR_COUNT] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                                 "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
-    const struct vcpu_state *s = cpu.state;
+    const struct vcpu_state *s = cpu->state;
 
     if (ended) {
         return;
     }
     vm_end(VM_END_CRASH, why);
+    if (vcpu_count > 1) {
+        fprintf(stderr, "uvmm:   vcpu %u of %u\n", cpu->index, vcpu_count);
+    }
     fprintf(stderr, "uvmm:   cs:rip %04x:%016" PRIx64 " rflags %08" PRIx64 " efer %" PRIx64 "\n", s->cs.sel, s->rip,
             s->rflags, s->efer);
     fprintf(stderr, "uvmm:   cr0 %08" PRIx64 " cr2 %016" PRIx64 " cr3 %016" PRIx64 " cr4 %08" PRIx64 "\n", s->cr0,

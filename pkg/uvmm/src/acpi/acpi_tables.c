@@ -125,19 +125,21 @@ static uint64_t fadt_build(struct builder *b, uint64_t facs, uint64_t dsdt, int 
     return table_end(b, t, FADT_SIZE, 1);
 }
 
-#define MADT_SIZE (HEADER + 8 + 8 + 12 + 10 + 10 + 6)
+#define MADT_SIZE(vcpus) (HEADER + 8 + 8 * (vcpus) + 12 + 10 + 10 + 6)
 #define MPS_LEVEL_HIGH 0x0du /* active high, level-triggered */
 
 /* Multiple APIC description table [5.2.12] */
-static uint64_t madt_build(struct builder *b)
+static uint64_t madt_build(struct builder *b, unsigned vcpus)
 {
-    uint8_t *t = table_begin(b, "APIC", MADT_SIZE, 5), *e = t + HEADER;
+    uint32_t size = (uint32_t)MADT_SIZE(vcpus);
+    uint8_t *t = table_begin(b, "APIC", size, 5), *e = t + HEADER;
 
     put(e, 0, 4, LAPIC_BASE);
     put(e, 4, 4, 1); /* the 8259 pair is there */
     e += 8;
-    memcpy(e, (const uint8_t[8]){0, 8, 0, 0, 1, 0, 0, 0}, 8); /* processor 0: APIC 0, enabled */
-    e += 8;
+    for (unsigned i = 0; i < vcpus; i++, e += 8) {
+        memcpy(e, (const uint8_t[8]){0, 8, (uint8_t)i, (uint8_t)i, 1, 0, 0, 0}, 8); /* processor i: APIC i, enabled */
+    }
     e[0] = 1;
     e[1] = 12;
     e[2] = IOAPIC_ID;
@@ -148,7 +150,7 @@ static uint64_t madt_build(struct builder *b)
     memcpy(e, (const uint8_t[10]){2, 10, 0, ISA_IRQ_SCI, ISA_IRQ_SCI, 0, 0, 0, MPS_LEVEL_HIGH, 0}, 10);
     e += 10;
     memcpy(e, (const uint8_t[6]){4, 6, 0xff, 0, 0, 1}, 6); /* NMI on LINT1 of all processors */
-    return table_end(b, t, MADT_SIZE, 1);
+    return table_end(b, t, size, 1);
 }
 
 static uint64_t xsdt_build(struct builder *b, uint64_t fadt, uint64_t madt)
@@ -173,7 +175,7 @@ static void rsdp_build(uint8_t *t, uint64_t xsdt)
     acpi_checksum(t, 36, 32);
 }
 
-size_t acpi_build(uint8_t *buf, const void *dsdt, size_t dsdt_size, int has_rtc)
+size_t acpi_build(uint8_t *buf, const void *dsdt, size_t dsdt_size, int has_rtc, unsigned vcpus)
 {
     struct builder b = {buf, 64}; /* the RSDP goes to the beginning */
 
@@ -185,7 +187,7 @@ size_t acpi_build(uint8_t *buf, const void *dsdt, size_t dsdt_size, int has_rtc)
     uint64_t dsdt_gpa = ACPI_GPA + b.pos;
     b.pos = align_up(b.pos + dsdt_size, 64);
     uint64_t fadt = fadt_build(&b, facs, dsdt_gpa, has_rtc);
-    uint64_t madt = madt_build(&b);
+    uint64_t madt = madt_build(&b, vcpus);
     rsdp_build(buf, xsdt_build(&b, fadt, madt));
     return b.pos;
 }

@@ -9,8 +9,9 @@
 #define ACPI_ROOM 0x10000u
 
 /* Builds all tables for address ACPI_GPA into buf (ACPI_ROOM bytes); the RSDP is first. has_rtc: a CMOS clock exists.
+ * vcpus: processors with the APIC ids 0 to vcpus - 1.
  * Return: bytes used, 0 if the DSDT does not fit. */
-size_t acpi_build(uint8_t *buf, const void *dsdt, size_t dsdt_size, int has_rtc);
+size_t acpi_build(uint8_t *buf, const void *dsdt, size_t dsdt_size, int has_rtc, unsigned vcpus);
 /* Makes the bytes of [p, p+len) sum to 0 by setting p[at]. */
 void acpi_checksum(uint8_t *p, size_t len, size_t at);
 

@@ -16,6 +16,7 @@
 #define L1_ECX                                                                                                         \
     (BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) |        \
      BIT(28) | BIT(29) | BIT(30))
+#define L1_EDX_HTT BIT(28)
 #define L1_ECX_X2APIC BIT(21)
 #define L1_ECX_TSC_DEADLINE BIT(24)
 #define L1_ECX_XSAVE BIT(26)
@@ -31,8 +32,9 @@
 #define L7_EDX BIT(4)
 /* 0x80000001 EDX: the bits that repeat leaf 1 on AMD, SYSCALL NX MMXEXT PDPE1GB RDTSCP LM */
 #define E1_EDX ((L1_EDX & 0x0183f3ff) | BIT(11) | BIT(20) | BIT(22) | BIT(26) | BIT(27) | BIT(29))
-/* 0x80000001 ECX: LAHF ABM SSE4A MISALIGNSSE PREFETCHW */
-#define E1_ECX (BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8))
+/* 0x80000001 ECX: LAHF ABM SSE4A MISALIGNSSE PREFETCHW TOPOEXT */
+#define E1_ECX (BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(22))
+#define E1_ECX_CMP_LEGACY BIT(1) /* with several cores */
 #define E7_EDX_INVARIANT_TSC BIT(8)
 /* 0x80000008 EBX: CLZERO, XSAVEERPTR */
 #define E8_EBX (BIT(0) | BIT(2))
@@ -40,10 +42,11 @@
 /* KVM: CLOCKSOURCE, NOP_IO_DELAY, CLOCKSOURCE2, PV_EOI, CLOCKSOURCE_STABLE */
 #define HV_FEATURES (BIT(0) | BIT(1) | BIT(3) | BIT(6) | BIT(24))
 
+#define VENDOR_AMD 0x444d4163u /* "cAMD", ECX of leaf 0 */
 #define CR4_OSXSAVE BIT(18)
 
 #define MAX_BASIC 0x16u
-#define MAX_EXTENDED 0x80000008u
+#define MAX_EXTENDED 0x8000001eu
 #define BUS_KHZ 1000000u /* the local APIC timer's clock: 1 GHz (dev/lapic.h) */
 
 static struct cpuid_host host;
@@ -91,11 +94,24 @@ uint64_t cpuid_tsc_hz(void)
     return host.tsc_hz;
 }
 
+static unsigned processors(const struct cpuid_guest *g)
+{
+    return max(g->vcpus, 1u);
+}
+
+/* Bits of an APIC id that number the cores of the package. */
+static unsigned id_bits(const struct cpuid_guest *g)
+{
+    unsigned n = processors(g);
+
+    return n == 1 ? 0 : 32 - (unsigned)__builtin_clz(n - 1);
+}
+
 static struct cpuid_regs leaf_1(const struct cpuid_guest *g)
 {
     struct cpuid_regs r = host.leaf(1, 0);
 
-    r.ebx = (r.ebx & 0xff00) | 1 << 16; /* CLFLUSH size; one logical processor, APIC id 0 */
+    r.ebx = (r.ebx & 0xff00) | 1u << (id_bits(g) + 16) | g->apic_id << 24; /* CLFLUSH size; ids of the package */
     r.ecx &= L1_ECX;
     if (cpuid_xcr0_mask() == 0) {
         r.ecx &= (uint32_t)~L1_ECX_XSAVE;
@@ -107,17 +123,21 @@ static struct cpuid_regs leaf_1(const struct cpuid_guest *g)
     r.ecx |= (g->cr4 & CR4_OSXSAVE) != 0 ? L1_ECX_OSXSAVE : 0;
     r.edx &= L1_EDX;
     r.edx |= BIT(9) | BIT(12); /* APIC and MTRRs are emulated */
+    r.edx |= g->vcpus > 1 ? L1_EDX_HTT : 0;
     return r;
 }
 
-/* Deterministic cache parameters (Intel): nothing is shared. */
-static struct cpuid_regs leaf_4(uint32_t sub)
+/* Deterministic cache parameters, Intel's leaf 4 and AMD's 0x8000001d have the same form: caches of the first two
+ * levels belong to a core, the third is shared by all. */
+static struct cpuid_regs leaf_cache(uint32_t leaf, uint32_t sub, const struct cpuid_guest *g)
 {
-    struct cpuid_regs r = {0};
+    struct cpuid_regs r = host.leaf(leaf, sub);
+    uint32_t ids = (1u << id_bits(g)) - 1;
 
-    if (max_basic_host >= 4) {
-        r = host.leaf(4, sub);
-        r.eax &= 0x3fff;
+    r.eax &= 0x3fff;
+    if ((r.eax & 0x1f) != 0) {
+        r.eax |= (r.eax >> 5 & 7) >= 3 ? ids << 14 : 0;
+        r.eax |= leaf == 4 ? ids << 26 : 0;
     }
     return r;
 }
@@ -140,13 +160,14 @@ static struct cpuid_regs leaf_7(uint32_t sub)
     return r;
 }
 
-/* Extended topology: one thread of one core [SDM-2 CPUID 0Bh]. */
-static struct cpuid_regs leaf_b(uint32_t sub)
+/* Extended topology: cores of one thread in one package [SDM-2 CPUID 0Bh]. */
+static struct cpuid_regs leaf_b(uint32_t sub, const struct cpuid_guest *g)
 {
-    struct cpuid_regs r = {.ecx = sub & 0xff};
+    struct cpuid_regs r = {.ecx = sub & 0xff, .edx = g->apic_id};
 
     if (sub <= 1) {
-        r.ebx = 1;
+        r.eax = sub == 0 ? 0 : id_bits(g);
+        r.ebx = sub == 0 ? 1 : processors(g);
         r.ecx |= (sub + 1) << 8;
     }
     return r;
@@ -179,14 +200,17 @@ static struct cpuid_regs leaf_d(uint32_t sub, const struct cpuid_guest *g)
         r.ebx = xsave_size(g->xcr0 & mask);
         r.ecx = xsave_size(mask);
         return r;
-    case 1: r.eax = host.leaf(0xd, 1).eax & 1; return r;
+    case 1:
+        r.eax = host.leaf(0xd, 1).eax & 1;
+        return r;
     case 2:
         if ((mask & 4) != 0) {
             r = host.leaf(0xd, 2);
             r.ecx = r.edx = 0;
         }
         return r;
-    default: return r;
+    default:
+        return r;
     }
 }
 
@@ -212,19 +236,28 @@ static struct cpuid_regs basic_leaf(uint32_t leaf, uint32_t sub, const struct cp
         r = host.leaf(0, 0);
         r.eax = MAX_BASIC;
         return r;
-    case 1: return leaf_1(g);
-    case 2: return max_basic_host >= 2 ? host.leaf(2, 0) : r;
-    case 4: return leaf_4(sub);
-    case 7: return leaf_7(sub);
-    case 0xb: return leaf_b(sub);
-    case 0xd: return leaf_d(sub, g);
-    case 0x15: return leaf_15();
-    case 0x16: return leaf_16();
-    default: return r; /* 5, 6, 9, 0xa: no MONITOR, no power management, no performance counters */
+    case 1:
+        return leaf_1(g);
+    case 2:
+        return max_basic_host >= 2 ? host.leaf(2, 0) : r;
+    case 4:
+        return max_basic_host >= 4 ? leaf_cache(4, sub, g) : r;
+    case 7:
+        return leaf_7(sub);
+    case 0xb:
+        return leaf_b(sub, g);
+    case 0xd:
+        return leaf_d(sub, g);
+    case 0x15:
+        return leaf_15();
+    case 0x16:
+        return leaf_16();
+    default:
+        return r; /* 5, 6, 9, 0xa: no MONITOR, no power management, no performance counters */
     }
 }
 
-static struct cpuid_regs extended_leaf(uint32_t leaf)
+static struct cpuid_regs extended_leaf(uint32_t leaf, uint32_t sub, const struct cpuid_guest *g)
 {
     struct cpuid_regs r = {0};
 
@@ -232,19 +265,35 @@ static struct cpuid_regs extended_leaf(uint32_t leaf)
         return r;
     }
     r = host.leaf(leaf, 0);
+    bool amd = host.leaf(0, 0).ecx == VENDOR_AMD;
     switch (leaf) {
-    case 0x80000000: r.eax = min(r.eax, MAX_EXTENDED); break;
+    case 0x80000000:
+        r.eax = min(r.eax, MAX_EXTENDED);
+        break;
     case 0x80000001:
         r.ecx &= E1_ECX;
+        r.ecx |= amd && g->vcpus > 1 ? (uint32_t)E1_ECX_CMP_LEGACY : 0;
         r.edx &= E1_EDX;
         break;
-    case 0x80000007: r = (struct cpuid_regs){.edx = E7_EDX_INVARIANT_TSC}; break;
+    case 0x80000007:
+        r = (struct cpuid_regs){.edx = E7_EDX_INVARIANT_TSC};
+        break;
     case 0x80000008:
         r.eax &= 0xffff;
         r.ebx &= E8_EBX;
-        r.ecx = r.edx = 0;
+        r.ecx = amd ? id_bits(g) << 12 | (processors(g) - 1) : 0;
+        r.edx = 0;
         break;
-    default: /* brand string, caches */ break;
+    case 0x8000001d:
+        r = leaf_cache(leaf, sub, g);
+        break;
+    case 0x8000001e:
+        r = (struct cpuid_regs){g->apic_id, g->apic_id, 0, 0};
+        break; /* a core per id, one node */
+    case 0x80000002 ... 0x80000006:
+        break; /* brand string, caches */
+    default:
+        return (struct cpuid_regs){0};
     }
     return r;
 }
@@ -254,10 +303,12 @@ static struct cpuid_regs hypervisor_leaf(uint32_t leaf)
     switch (leaf) {
     case CPUID_HV_BASE: /* "KVMKVMKVM\0\0\0" */
         return (struct cpuid_regs){CPUID_HV_TIMING, 0x4b4d564b, 0x564b4d56, 0x0000004d};
-    case CPUID_HV_FEATURES: return (struct cpuid_regs){.eax = HV_FEATURES};
+    case CPUID_HV_FEATURES:
+        return (struct cpuid_regs){.eax = HV_FEATURES};
     case CPUID_HV_TIMING: /* TSC and APIC bus clock in kHz */
         return (struct cpuid_regs){(uint32_t)(host.tsc_hz / 1000), BUS_KHZ, 0, 0};
-    default: return (struct cpuid_regs){0};
+    default:
+        return (struct cpuid_regs){0};
     }
 }
 
@@ -267,7 +318,7 @@ struct cpuid_regs cpuid_guest_leaf(uint32_t leaf, uint32_t sub, const struct cpu
         return hypervisor_leaf(leaf);
     }
     if ((leaf & 0x80000000) != 0) {
-        return extended_leaf(leaf);
+        return extended_leaf(leaf, sub, g);
     }
     return basic_leaf(leaf, sub, g);
 }

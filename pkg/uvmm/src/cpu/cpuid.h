@@ -19,6 +19,7 @@ struct cpuid_host {
 /* What of the guest's state shows in CPUID. */
 struct cpuid_guest {
     uint64_t cr4, xcr0;
+    unsigned apic_id, vcpus; /* processors of the machine: each a core of its own in one package */
 };
 
 #define CPUID_HV_BASE 0x40000000u

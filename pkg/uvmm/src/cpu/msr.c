@@ -3,8 +3,10 @@
 #include "msr.h"
 #include "../dev/lapic.h"
 #include "../gmem.h"
+#include "../smp.h"
 #include "cpuid.h"
 #include "pvclock.h"
+#include "tsc.h"
 
 #include <abi/vcpu.h>
 #include <string.h>
@@ -61,42 +63,50 @@
 #define MTRR_UC 0ull
 #define HWCR_TSC_FREQ_SEL BIT(24)
 
-static uint64_t mtrr_var[2 * MTRR_VAR_COUNT], mtrr_fix[MTRR_FIX_COUNT], mtrr_def;
-static uint64_t tsc_adjust, misc_enable, de_cfg;
+/* What is not in the state page. */
+static struct msrs {
+    uint64_t mtrr_var[2 * MTRR_VAR_COUNT], mtrr_fix[MTRR_FIX_COUNT], mtrr_def;
+    uint64_t tsc_adjust, misc_enable, de_cfg;
+} msrs[VCPUS_MAX];
 
 /* The state in which firmware leaves a PC: memory write-back, the VGA hole and the PCI hole uncached. */
 void msr_reset(void)
 {
     struct cpuid_guest none = {0};
     unsigned bits = cpuid_guest_leaf(0x80000008, 0, &none).eax & 0xff;
+    struct msrs m = {
+        .mtrr_def = BIT(11) | BIT(10) | MTRR_WB,
+        .misc_enable = BIT(0), /* fast strings */
+        .de_cfg = BIT(1),      /* LFENCE serialises */
+    };
 
-    memset(mtrr_var, 0, sizeof(mtrr_var));
     for (unsigned i = 0; i < MTRR_FIX_COUNT; i++) {
-        mtrr_fix[i] = i == 2 ? 0 : 0x0606060606060606ull; /* 0xa0000-0xbffff is the third register */
+        m.mtrr_fix[i] = i == 2 ? 0 : 0x0606060606060606ull; /* 0xa0000-0xbffff is the third register */
     }
-    mtrr_def = BIT(11) | BIT(10) | MTRR_WB;
-    mtrr_var[0] = GMEM_HOLE_START | MTRR_UC;
-    mtrr_var[1] = (((1ull << (bits != 0 ? bits : 36)) - 1) & ~((4ull << 30) - GMEM_HOLE_START - 1)) | BIT(11);
-    tsc_adjust = 0;
-    misc_enable = BIT(0); /* fast strings */
-    de_cfg = BIT(1);      /* LFENCE serialises */
+    m.mtrr_var[0] = GMEM_HOLE_START | MTRR_UC;
+    m.mtrr_var[1] = (((1ull << (bits != 0 ? bits : 36)) - 1) & ~((4ull << 30) - GMEM_HOLE_START - 1)) | BIT(11);
+    for (unsigned i = 0; i < VCPUS_MAX; i++) {
+        msrs[i] = m;
+    }
 }
 
 static uint64_t *mtrr_find(uint32_t msr)
 {
+    struct msrs *m = &msrs[vcpu_this];
+
     if (msr - MSR_MTRR_PHYS < 2 * MTRR_VAR_COUNT) {
-        return &mtrr_var[msr - MSR_MTRR_PHYS];
+        return &m->mtrr_var[msr - MSR_MTRR_PHYS];
     }
     if (msr == MSR_MTRR_FIX64) {
-        return &mtrr_fix[0];
+        return &m->mtrr_fix[0];
     }
     if (msr - MSR_MTRR_FIX16 < 2) {
-        return &mtrr_fix[1 + msr - MSR_MTRR_FIX16];
+        return &m->mtrr_fix[1 + msr - MSR_MTRR_FIX16];
     }
     if (msr - MSR_MTRR_FIX4 < 8) {
-        return &mtrr_fix[3 + msr - MSR_MTRR_FIX4];
+        return &m->mtrr_fix[3 + msr - MSR_MTRR_FIX4];
     }
-    return msr == MSR_MTRR_DEF_TYPE ? &mtrr_def : NULL;
+    return msr == MSR_MTRR_DEF_TYPE ? &m->mtrr_def : NULL;
 }
 
 /* Fields of the state page that are MSRs without side effects. */
@@ -104,20 +114,36 @@ static uint64_t *state_find(struct vcpu_state *s, uint32_t msr, uint32_t *group)
 {
     *group = VCPU_GROUP_MSR;
     switch (msr) {
-    case MSR_STAR: return &s->star;
-    case MSR_LSTAR: return &s->lstar;
-    case MSR_CSTAR: return &s->cstar;
-    case MSR_SFMASK: return &s->sfmask;
-    case MSR_KERNEL_GS_BASE: return &s->kernel_gs_base;
-    case MSR_SYSENTER_CS: return &s->sysenter_cs;
-    case MSR_SYSENTER_ESP: return &s->sysenter_esp;
-    case MSR_SYSENTER_EIP: return &s->sysenter_eip;
-    case MSR_PAT: return &s->pat;
-    case MSR_TSC_AUX: return &s->tsc_aux;
-    case MSR_DEBUGCTL: return &s->debugctl;
-    case MSR_FS_BASE: *group = VCPU_GROUP_SEG; return &s->fs.base;
-    case MSR_GS_BASE: *group = VCPU_GROUP_SEG; return &s->gs.base;
-    default: return NULL;
+    case MSR_STAR:
+        return &s->star;
+    case MSR_LSTAR:
+        return &s->lstar;
+    case MSR_CSTAR:
+        return &s->cstar;
+    case MSR_SFMASK:
+        return &s->sfmask;
+    case MSR_KERNEL_GS_BASE:
+        return &s->kernel_gs_base;
+    case MSR_SYSENTER_CS:
+        return &s->sysenter_cs;
+    case MSR_SYSENTER_ESP:
+        return &s->sysenter_esp;
+    case MSR_SYSENTER_EIP:
+        return &s->sysenter_eip;
+    case MSR_PAT:
+        return &s->pat;
+    case MSR_TSC_AUX:
+        return &s->tsc_aux;
+    case MSR_DEBUGCTL:
+        return &s->debugctl;
+    case MSR_FS_BASE:
+        *group = VCPU_GROUP_SEG;
+        return &s->fs.base;
+    case MSR_GS_BASE:
+        *group = VCPU_GROUP_SEG;
+        return &s->gs.base;
+    default:
+        return NULL;
     }
 }
 
@@ -141,13 +167,18 @@ static bool pat_valid(uint64_t v)
 static bool state_valid(uint32_t msr, uint64_t v)
 {
     switch (msr) {
-    case MSR_PAT: return pat_valid(v);
-    case MSR_TSC_AUX: return v >> 32 == 0;
-    case MSR_DEBUGCTL: return (v & ~0x3full) == 0;
+    case MSR_PAT:
+        return pat_valid(v);
+    case MSR_TSC_AUX:
+        return v >> 32 == 0;
+    case MSR_DEBUGCTL:
+        return (v & ~0x3full) == 0;
     case MSR_STAR:
     case MSR_SFMASK:
-    case MSR_SYSENTER_CS: return true;
-    default: return canonical(v);
+    case MSR_SYSENTER_CS:
+        return true;
+    default:
+        return canonical(v);
     }
 }
 
@@ -174,10 +205,18 @@ static void tsc_set_offset(struct vcpu_state *s, uint64_t offset)
 static bool constant_find(uint32_t msr, uint64_t *v)
 {
     switch (msr) {
-    case MSR_MTRR_CAP: *v = BIT(10) | BIT(8) | MTRR_VAR_COUNT; return true; /* WC, fixed ranges */
-    case MSR_UCODE_REV: *v = 0x01000065; return true;
-    case MSR_AMD_HWCR: *v = HWCR_TSC_FREQ_SEL; return true;
-    case MSR_AMD_VM_CR: *v = BIT(4); return true; /* SVM disabled */
+    case MSR_MTRR_CAP:
+        *v = BIT(10) | BIT(8) | MTRR_VAR_COUNT;
+        return true; /* WC, fixed ranges */
+    case MSR_UCODE_REV:
+        *v = 0x01000065;
+        return true;
+    case MSR_AMD_HWCR:
+        *v = HWCR_TSC_FREQ_SEL;
+        return true;
+    case MSR_AMD_VM_CR:
+        *v = BIT(4);
+        return true; /* SVM disabled */
     case MSR_PLATFORM_ID:
     case MSR_MCG_CAP:
     case MSR_MCG_STATUS:
@@ -191,8 +230,11 @@ static bool constant_find(uint32_t msr, uint64_t *v)
     case MSR_AMD_OSVW:
     case MSR_AMD_OSVW + 1:
     case MSR_AMD_LS_CFG:
-    case MSR_AMD_IC_CFG: *v = 0; return true;
-    default: return false;
+    case MSR_AMD_IC_CFG:
+        *v = 0;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -204,6 +246,7 @@ static bool is_apic(uint32_t msr)
 
 bool msr_read(struct vcpu_state *s, uint32_t msr, uint64_t *value)
 {
+    const struct msrs *m = &msrs[vcpu_this];
     uint32_t group;
     uint64_t *p = state_find(s, msr, &group);
 
@@ -213,11 +256,21 @@ bool msr_read(struct vcpu_state *s, uint32_t msr, uint64_t *value)
         return true;
     }
     switch (msr) {
-    case MSR_EFER: *value = s->efer; return true;
-    case MSR_TSC: *value = tsc_guest_now(); return true;
-    case MSR_TSC_ADJUST: *value = tsc_adjust; return true;
-    case MSR_MISC_ENABLE: *value = misc_enable; return true;
-    case MSR_AMD_DE_CFG: *value = de_cfg; return true;
+    case MSR_EFER:
+        *value = s->efer;
+        return true;
+    case MSR_TSC:
+        *value = tsc_guest_now();
+        return true;
+    case MSR_TSC_ADJUST:
+        *value = m->tsc_adjust;
+        return true;
+    case MSR_MISC_ENABLE:
+        *value = m->misc_enable;
+        return true;
+    case MSR_AMD_DE_CFG:
+        *value = m->de_cfg;
+        return true;
     default:
         return is_apic(msr) ? lapic_msr_read(msr, value) : constant_find(msr, value) || pvclock_msr_read(msr, value);
     }
@@ -225,6 +278,7 @@ bool msr_read(struct vcpu_state *s, uint32_t msr, uint64_t *value)
 
 bool msr_write(struct vcpu_state *s, uint32_t msr, uint64_t value)
 {
+    struct msrs *m = &msrs[vcpu_this];
     uint32_t group;
     uint64_t *p = state_find(s, msr, &group), ignored;
 
@@ -242,17 +296,22 @@ bool msr_write(struct vcpu_state *s, uint32_t msr, uint64_t value)
         return true;
     }
     switch (msr) {
-    case MSR_EFER: return efer_write(s, value);
+    case MSR_EFER:
+        return efer_write(s, value);
     case MSR_TSC:
-        tsc_adjust += value - tsc_guest_now();
+        m->tsc_adjust += value - tsc_guest_now();
         tsc_set_offset(s, s->tsc_offset + value - tsc_guest_now());
         return true;
     case MSR_TSC_ADJUST:
-        tsc_set_offset(s, s->tsc_offset + value - tsc_adjust);
-        tsc_adjust = value;
+        tsc_set_offset(s, s->tsc_offset + value - m->tsc_adjust);
+        m->tsc_adjust = value;
         return true;
-    case MSR_MISC_ENABLE: misc_enable = value; return true;
-    case MSR_AMD_DE_CFG: de_cfg = value | BIT(1); return true;
+    case MSR_MISC_ENABLE:
+        m->misc_enable = value;
+        return true;
+    case MSR_AMD_DE_CFG:
+        m->de_cfg = value | BIT(1);
+        return true;
     default:
         return is_apic(msr) ? lapic_msr_write(msr, value)
                             : constant_find(msr, &ignored) || pvclock_msr_write(msr, value);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* The clock page is written once, when the guest registers it: the TSC is invariant and not scaled, so it never changes
- * (STABLE). PV EOI: bit 0 of a word in guest memory. We set it on entry when nobody needs to see the EOI; the guest
- * clears it instead of writing the APIC's register; on exit a cleared bit means EOI. A bit that is still set is taken
- * back. */
+/* A vcpu's clock page is written once, when the guest registers it: the TSC is invariant, not scaled and the same on
+ * all vcpus, so it never changes (STABLE). PV EOI: bit 0 of a word in guest memory. We set it on entry when nobody
+ * needs to see the EOI; the guest clears it instead of writing the APIC's register; on exit a cleared bit means EOI. A
+ * bit that is still set is taken back. */
 #include "pvclock.h"
 #include "../dev/lapic.h"
 #include "../gmem.h"
+#include "../smp.h"
 #include "../timer.h"
 #include "cpuid.h"
+#include "tsc.h"
 
 #include <stddef.h>
 #include <util/bits.h>
@@ -15,9 +17,12 @@
 #define PV_EOI_ENABLE BIT(0)
 #define CLOCK_ENABLE BIT(0)
 
-static uint64_t system_msr, wall_msr, eoi_msr;
+static uint64_t wall_msr;
 static uint32_t version = 0;
-static bool eoi_offered;
+static struct pv {
+    uint64_t system_msr, eoi_msr;
+    bool eoi_offered;
+} pvs[VCPUS_MAX];
 
 void pvclock_scale(uint64_t tsc_hz, uint32_t *mul, int8_t *shift)
 {
@@ -39,8 +44,10 @@ void pvclock_scale(uint64_t tsc_hz, uint32_t *mul, int8_t *shift)
 
 void pvclock_reset(void)
 {
-    system_msr = wall_msr = eoi_msr = 0;
-    eoi_offered = false;
+    wall_msr = 0;
+    for (unsigned i = 0; i < VCPUS_MAX; i++) {
+        pvs[i] = (struct pv){0};
+    }
 }
 
 static void clock_write(uint64_t gpa)
@@ -52,8 +59,8 @@ static void clock_write(uint64_t gpa)
     t.system_time = tsc_guest_to_ns(t.tsc_timestamp);
     pvclock_scale(cpuid_tsc_hz(), &t.tsc_to_system_mul, &t.tsc_shift);
     t.version = odd;
-    /* One vcpu, which is not running now: the order of the writes does not matter to it. An address outside RAM is the
-     * guest's loss. */
+    /* Only the vcpu itself reads it before the registration is done: the order of the writes does not matter. An
+     * address outside RAM is the guest's loss. */
     (void)ram_write(gpa, &t, sizeof(t));
     (void)ram_write(gpa, &even, sizeof(even));
 }
@@ -69,22 +76,33 @@ static void wall_write(uint64_t gpa)
 
 bool pvclock_msr_read(uint32_t msr, uint64_t *v)
 {
+    const struct pv *p = &pvs[vcpu_this];
+
     switch (msr) {
     case MSR_KVM_SYSTEM_TIME:
-    case MSR_KVM_SYSTEM_TIME_NEW: *v = system_msr; return true;
+    case MSR_KVM_SYSTEM_TIME_NEW:
+        *v = p->system_msr;
+        return true;
     case MSR_KVM_WALL_CLOCK:
-    case MSR_KVM_WALL_CLOCK_NEW: *v = wall_msr; return true;
-    case MSR_KVM_PV_EOI_EN: *v = eoi_msr; return true;
-    default: return false;
+    case MSR_KVM_WALL_CLOCK_NEW:
+        *v = wall_msr;
+        return true;
+    case MSR_KVM_PV_EOI_EN:
+        *v = p->eoi_msr;
+        return true;
+    default:
+        return false;
     }
 }
 
 bool pvclock_msr_write(uint32_t msr, uint64_t v)
 {
+    struct pv *p = &pvs[vcpu_this];
+
     switch (msr) {
     case MSR_KVM_SYSTEM_TIME:
     case MSR_KVM_SYSTEM_TIME_NEW:
-        system_msr = v;
+        p->system_msr = v;
         if ((v & CLOCK_ENABLE) != 0) {
             clock_write(v & ~CLOCK_ENABLE);
         }
@@ -95,26 +113,28 @@ bool pvclock_msr_write(uint32_t msr, uint64_t v)
         wall_write(v);
         return true;
     case MSR_KVM_PV_EOI_EN:
-        eoi_msr = v;
-        eoi_offered = false;
+        p->eoi_msr = v;
+        p->eoi_offered = false;
         return (v & 2) == 0;
-    default: return false;
+    default:
+        return false;
     }
 }
 
-static uint32_t *eoi_word(void)
+static uint32_t *eoi_word(const struct pv *p)
 {
-    return (eoi_msr & PV_EOI_ENABLE) != 0 ? ram_ptr(eoi_msr & ~3ull, sizeof(uint32_t)) : NULL;
+    return (p->eoi_msr & PV_EOI_ENABLE) != 0 ? ram_ptr(p->eoi_msr & ~3ull, sizeof(uint32_t)) : NULL;
 }
 
 void pv_eoi_exit(void)
 {
-    uint32_t *w = eoi_word();
+    struct pv *p = &pvs[vcpu_this];
+    uint32_t *w = eoi_word(p);
 
-    if (!eoi_offered || w == NULL) {
+    if (!p->eoi_offered || w == NULL) {
         return;
     }
-    eoi_offered = false;
+    p->eoi_offered = false;
     if ((__atomic_fetch_and(w, ~1u, __ATOMIC_SEQ_CST) & 1) == 0) {
         lapic_eoi();
     }
@@ -122,10 +142,11 @@ void pv_eoi_exit(void)
 
 void pv_eoi_entry(void)
 {
-    uint32_t *w = eoi_word();
+    struct pv *p = &pvs[vcpu_this];
+    uint32_t *w = eoi_word(p);
 
     if (w != NULL && lapic_eoi_is_lazy()) {
         __atomic_fetch_or(w, 1u, __ATOMIC_SEQ_CST);
-        eoi_offered = true;
+        p->eoi_offered = true;
     }
 }

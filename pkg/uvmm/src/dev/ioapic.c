@@ -33,10 +33,13 @@ static void pin_send(unsigned pin)
     if ((e & RTE_LEVEL) != 0) {
         rte[pin] |= RTE_REMOTE_IRR;
     }
-    if (lapic_match((uint32_t)field_get(RTE_DEST, e), (e & RTE_LOGICAL) != 0)) {
-        lapic_deliver((enum lapic_delivery)field_get(RTE_MODE, e), (uint8_t)field_get(RTE_VECTOR, e),
-                      (e & RTE_LEVEL) != 0);
-    }
+    lapic_send(&(struct lapic_message){
+        .dest = lapic_dest8((uint32_t)field_get(RTE_DEST, e)),
+        .logical = (e & RTE_LOGICAL) != 0,
+        .mode = (enum lapic_delivery)field_get(RTE_MODE, e),
+        .vector = (uint8_t)field_get(RTE_VECTOR, e),
+        .level = (e & RTE_LEVEL) != 0,
+    });
 }
 
 /* Level-triggered inputs send when active, unmasked and not yet acknowledged. */
@@ -92,10 +95,14 @@ static uint32_t window_read(void)
     unsigned i = selected - 0x10u;
 
     switch (selected) {
-    case 0: return (uint32_t)id << 24;
-    case 1: return 0x20 | (IOAPIC_PINS - 1) << 16;
-    case 2: return (uint32_t)id << 24;
-    default: return i < 2 * IOAPIC_PINS ? (uint32_t)(rte[i / 2] >> (32 * (i & 1))) : 0;
+    case 0:
+        return (uint32_t)id << 24;
+    case 1:
+        return 0x20 | (IOAPIC_PINS - 1) << 16;
+    case 2:
+        return (uint32_t)id << 24;
+    default:
+        return i < 2 * IOAPIC_PINS ? (uint32_t)(rte[i / 2] >> (32 * (i & 1))) : 0;
     }
 }
 
@@ -116,9 +123,12 @@ static uint64_t mmio_read(void *ctx, uint64_t off, unsigned width)
     (void)ctx;
     (void)width;
     switch (off) {
-    case OFF_SELECT: return selected;
-    case OFF_WINDOW: return window_read();
-    default: return 0;
+    case OFF_SELECT:
+        return selected;
+    case OFF_WINDOW:
+        return window_read();
+    default:
+        return 0;
     }
 }
 

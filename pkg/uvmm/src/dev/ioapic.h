@@ -8,7 +8,7 @@
 
 #define IOAPIC_BASE 0xfec00000ull
 #define IOAPIC_PINS 24u
-#define IOAPIC_ID 1u
+#define IOAPIC_ID 0xfu /* no vcpu has it */
 
 int ioapic_init(void);
 void ioapic_reset(void);

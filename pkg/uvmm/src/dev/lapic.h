@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Local APIC of the one processor, id 0, as xAPIC (registers at 0xfee00000) and x2APIC (MSRs) [SDM-3 ch. 11].
- * Its timer counts nanoseconds (bus clock 1 GHz, told in CPUID 0x40000010 and 0x15) and knows TSC-deadline mode.
- * Vectors below 16 set the error status and are never delivered to the processor. */
+/* Local APICs, one for each vcpu, as xAPIC (registers at 0xfee00000) and x2APIC (MSRs) [SDM-3 ch. 11]. A vcpu's index
+ * is its APIC id. Timers count nanoseconds (bus clock 1 GHz, told in CPUID 0x40000010 and 0x15) and know TSC-deadline
+ * mode. Vectors below 16 set the error status and are never delivered to the processor. Functions without a vcpu are
+ * about the calling thread's (vcpu_this). */
 #pragma once
 
 #include <stdbool.h>
@@ -25,17 +26,42 @@ enum lapic_delivery {
     LAPIC_EXTINT = 7,
 };
 
+/* All of them, as after power-on. */
 void lapic_reset(void);
 /* Claims the MMIO range. */
 int lapic_init(void);
-/* As firmware leaves it: enabled, the 8259's interrupts pass through LINT0, NMIs through LINT1 (virtual wire)
- * [SDM-3 11.2; MPS 3.6.2.2]. */
+/* As firmware leaves the first processor's: enabled, the 8259's interrupts pass through LINT0, NMIs through LINT1
+ * (virtual wire) [SDM-3 11.2; MPS 3.6.2.2]. */
 void lapic_virtual_wire(void);
+/* The calling vcpu has got an INIT message: reset, but for id and mode [SDM-3 11.4.7.3]. */
+void lapic_init_received(void);
 
-/* Does a message with this destination mean our APIC? */
-bool lapic_match(uint32_t dest, bool logical);
-void lapic_deliver(enum lapic_delivery mode, uint8_t vector, bool level);
+/* --- messages (lapic_ipi.c) --- */
 
+#define LAPIC_BROADCAST 0xffffffffu /* physical destination */
+
+struct lapic_message {
+    uint32_t dest; /* 8 bits of an xAPIC, IO-APIC or MSI: lapic_dest8() */
+    bool logical;
+    bool level;
+    enum lapic_delivery mode;
+    uint8_t vector;
+};
+
+/* Destination field of 8 bits: all ones means everybody in both modes. */
+static inline uint32_t lapic_dest8(uint32_t dest)
+{
+    return (dest & 0xff) == 0xff ? LAPIC_BROADCAST : dest & 0xff;
+}
+/* Delivers to every APIC that the destination names, or with LAPIC_LOWEST to the one of them whose processor does the
+ * least urgent work, in turn among equals. */
+void lapic_send(const struct lapic_message *m);
+/* Bit per vcpu that the destination names. */
+uint32_t lapic_targets(uint32_t dest, bool logical);
+
+/* --- one APIC --- */
+
+void lapic_deliver(unsigned vcpu, enum lapic_delivery mode, uint8_t vector, bool level);
 /* Highest pending vector whose priority is above the processor's; -1 if none. */
 int lapic_pending(void);
 /* The processor takes that vector: IRR -> ISR. */
@@ -43,7 +69,6 @@ void lapic_accept(int vector);
 void lapic_eoi(void);
 /* Is the interrupt in service one whose EOI nobody needs to see at once (edge, nothing else pending)? For PV EOI. */
 bool lapic_eoi_is_lazy(void);
-bool lapic_any_in_service(void);
 /* Does LINT0 pass the 8259's interrupts on to the processor? */
 bool lapic_takes_extint(void);
 /* An NMI arrived since the last call. */
@@ -55,7 +80,3 @@ bool lapic_msr_write(uint32_t msr, uint64_t value);
 /* CR8 [SDM-3 11.8.6]: bits 7:4 of TPR. */
 uint8_t lapic_cr8_read(void);
 void lapic_cr8_write(uint8_t v);
-
-/* TSC conversion, provided by the processor's part. */
-uint64_t tsc_guest_now(void);
-uint64_t tsc_guest_to_ns(uint64_t guest_tsc);

@@ -2,6 +2,7 @@
 /* The local APIC's timer [SDM-3 11.5.4]: one-shot and periodic from a count of nanoseconds times the divider, or
  * TSC-deadline. Periods below PERIOD_MIN_NS are stretched, so that a guest cannot keep the VMM busy with nothing else;
  * missed periods are dropped. */
+#include "../cpu/tsc.h"
 #include "lapic.h"
 #include "lapic_priv.h"
 
@@ -17,101 +18,101 @@ static unsigned timer_mode(uint32_t lvt)
 }
 
 /* Divide configuration: bits 3, 1, 0; 111b divides by 1 [SDM-3 fig. 11-10] */
-static uint64_t timer_divider(void)
+static uint64_t timer_divider(const struct lapic *l)
 {
-    unsigned d = (lapic.tdcr & 3) | (lapic.tdcr >> 1 & 4);
+    unsigned d = (l->tdcr & 3) | (l->tdcr >> 1 & 4);
 
     return d == 7 ? 1 : 2ull << d;
 }
 
-static uint64_t timer_span_ns(void)
+static uint64_t timer_span_ns(const struct lapic *l)
 {
-    return lapic.tmict * timer_divider();
+    return l->tmict * timer_divider(l);
 }
 
 static void timer_fire(void *ctx)
 {
-    (void)ctx;
-    uint32_t lvt = lapic.lvt[LVT_TIMER];
+    struct lapic *l = ctx;
+    uint32_t lvt = l->lvt[LVT_TIMER];
 
-    if (timer_mode(lvt) == MODE_PERIODIC && lapic.tmict != 0) {
-        uint64_t period = timer_span_ns(), now = clock_now_ns();
+    if (timer_mode(lvt) == MODE_PERIODIC && l->tmict != 0) {
+        uint64_t period = timer_span_ns(l), now = clock_now_ns();
         period = period < PERIOD_MIN_NS ? PERIOD_MIN_NS : period;
-        lapic.timer_start_ns += (now - lapic.timer_start_ns) / period * period;
-        vtimer_set(&lapic.timer, lapic.timer_start_ns + period, timer_fire, NULL);
+        l->timer_start_ns += (now - l->timer_start_ns) / period * period;
+        vtimer_set(&l->timer, l->timer_start_ns + period, timer_fire, l);
     }
-    lapic.tsc_deadline = 0;
+    l->tsc_deadline = 0;
     if ((lvt & LVT_MASKED) == 0) {
-        lapic_deliver(LAPIC_FIXED, lvt & 0xff, false);
+        lapic_deliver(l->id, LAPIC_FIXED, lvt & 0xff, false);
     }
 }
 
-void lapic_timer_stop(void)
+void lapic_timer_stop(struct lapic *l)
 {
-    vtimer_cancel(&lapic.timer);
-    lapic.tmict = 0;
-    lapic.tsc_deadline = 0;
+    vtimer_cancel(&l->timer);
+    l->tmict = 0;
+    l->tsc_deadline = 0;
 }
 
-void lapic_timer_start(uint32_t initial_count)
+void lapic_timer_start(struct lapic *l, uint32_t initial_count)
 {
-    if (timer_mode(lapic.lvt[LVT_TIMER]) >= MODE_DEADLINE) {
+    if (timer_mode(l->lvt[LVT_TIMER]) >= MODE_DEADLINE) {
         return; /* ignored in TSC-deadline mode */
     }
-    lapic.tmict = initial_count;
-    lapic.timer_start_ns = clock_now_ns();
+    l->tmict = initial_count;
+    l->timer_start_ns = clock_now_ns();
     if (initial_count == 0) {
-        vtimer_cancel(&lapic.timer);
+        vtimer_cancel(&l->timer);
     } else {
-        vtimer_set(&lapic.timer, lapic.timer_start_ns + timer_span_ns(), timer_fire, NULL);
+        vtimer_set(&l->timer, l->timer_start_ns + timer_span_ns(l), timer_fire, l);
     }
 }
 
-void lapic_timer_divide(uint32_t tdcr)
+void lapic_timer_divide(struct lapic *l, uint32_t tdcr)
 {
-    uint32_t left = lapic_timer_count();
+    uint32_t left = lapic_timer_count(l);
 
-    lapic.tdcr = tdcr;
+    l->tdcr = tdcr;
     if (left != 0) {
-        lapic.timer_start_ns = clock_now_ns() - (lapic.tmict - left) * timer_divider();
-        vtimer_set(&lapic.timer, lapic.timer_start_ns + timer_span_ns(), timer_fire, NULL);
+        l->timer_start_ns = clock_now_ns() - (l->tmict - left) * timer_divider(l);
+        vtimer_set(&l->timer, l->timer_start_ns + timer_span_ns(l), timer_fire, l);
     }
 }
 
-void lapic_timer_deadline(uint64_t tsc)
+void lapic_timer_deadline(struct lapic *l, uint64_t tsc)
 {
-    if (timer_mode(lapic.lvt[LVT_TIMER]) != MODE_DEADLINE) {
+    if (timer_mode(l->lvt[LVT_TIMER]) != MODE_DEADLINE) {
         return;
     }
-    lapic.tsc_deadline = tsc;
+    l->tsc_deadline = tsc;
     if (tsc == 0) {
-        vtimer_cancel(&lapic.timer);
+        vtimer_cancel(&l->timer);
     } else {
-        vtimer_set(&lapic.timer, tsc_guest_to_ns(tsc), timer_fire, NULL);
+        vtimer_set(&l->timer, tsc_guest_to_ns(tsc), timer_fire, l);
     }
 }
 
-void lapic_timer_lvt_changed(uint32_t old)
+void lapic_timer_lvt_changed(struct lapic *l, uint32_t old)
 {
-    unsigned was = timer_mode(old), is = timer_mode(lapic.lvt[LVT_TIMER]);
+    unsigned was = timer_mode(old), is = timer_mode(l->lvt[LVT_TIMER]);
 
     if (was != is && (was >= MODE_DEADLINE || is >= MODE_DEADLINE)) {
-        lapic_timer_stop(); /* changing to or from TSC-deadline disarms [SDM-3 11.5.4.1] */
+        lapic_timer_stop(l); /* changing to or from TSC-deadline disarms [SDM-3 11.5.4.1] */
     }
 }
 
-uint32_t lapic_timer_count(void)
+uint32_t lapic_timer_count(const struct lapic *l)
 {
-    uint64_t span = timer_span_ns(), gone = clock_now_ns() - lapic.timer_start_ns;
+    uint64_t span = timer_span_ns(l), gone = clock_now_ns() - l->timer_start_ns;
 
-    if (timer_mode(lapic.lvt[LVT_TIMER]) >= MODE_DEADLINE || span == 0) {
+    if (timer_mode(l->lvt[LVT_TIMER]) >= MODE_DEADLINE || span == 0) {
         return 0;
     }
     if (gone >= span) {
-        if (timer_mode(lapic.lvt[LVT_TIMER]) == MODE_ONE_SHOT) {
+        if (timer_mode(l->lvt[LVT_TIMER]) == MODE_ONE_SHOT) {
             return 0;
         }
         gone %= span;
     }
-    return (uint32_t)((span - gone) / timer_divider());
+    return (uint32_t)((span - gone) / timer_divider(l));
 }

@@ -16,7 +16,7 @@
 #include "../device.h"
 #include "../gmem.h"
 #include "../log.h"
-#include "../vcpu.h"
+#include "../smp.h"
 #include "virtio.h"
 #include <libfdt.h>
 #include <proto/blk.h>
@@ -422,7 +422,7 @@ static int64_t blk_limits(struct blk *b)
     if (err < 0) {
         return err;
     }
-    b->queue_count = (unsigned)min(msg_get(&m), (uint64_t)VCPUS);
+    b->queue_count = (unsigned)min(msg_get(&m), (uint64_t)vcpu_count);
     b->queue_size = (uint16_t)min(msg_get(&m), (uint64_t)VIRTQ_MAX_SIZE);
     err = msg_end(&m);
     if (err >= 0 && (b->queue_count == 0 || b->queue_size == 0 || !(b->features & VIRTIO_F_VERSION_1))) {

@@ -141,9 +141,9 @@ static void test_acpi(void **state)
 
     (void)state;
     dsdt[4] = sizeof(dsdt);
-    assert_int_not_equal(acpi_build(buf, dsdt, sizeof(dsdt), 1), 0);
-    assert_int_equal(acpi_build(buf, dsdt, ACPI_ROOM, 1), 0);
-    assert_int_not_equal(acpi_build(buf, dsdt, sizeof(dsdt), 1), 0);
+    assert_int_not_equal(acpi_build(buf, dsdt, sizeof(dsdt), 1, 3), 0);
+    assert_int_equal(acpi_build(buf, dsdt, ACPI_ROOM, 1, 1), 0);
+    assert_int_not_equal(acpi_build(buf, dsdt, sizeof(dsdt), 1, 3), 0);
     assert_memory_equal(buf, "RSD PTR ", 8);
     assert_int_equal(sum(buf, 20), 0);
     assert_int_equal(sum(buf, 36), 0);
@@ -163,14 +163,20 @@ static void test_acpi(void **state)
     }
     /* MADT: the entries fill the table exactly */
     uint8_t *madt = buf + (table - ACPI_GPA);
-    unsigned pos = 44, count = 0;
+    unsigned pos = 44, count = 0, cpus = 0;
     while (pos < len) {
         assert_true(madt[pos + 1] >= 2);
+        if (madt[pos] == 0) { /* processor: id, APIC id, enabled */
+            assert_int_equal(madt[pos + 2], cpus);
+            assert_int_equal(madt[pos + 3], cpus++);
+            assert_int_equal(madt[pos + 4], 1);
+        }
         pos += madt[pos + 1];
         count++;
     }
     assert_int_equal(pos, len);
-    assert_int_equal(count, 5);
+    assert_int_equal(cpus, 3);
+    assert_int_equal(count, 4 + cpus);
     memcpy(&table, buf + at + 36, 8);
     uint8_t *fadt = buf + (table - ACPI_GPA);
     memcpy(&table, fadt + 140, 8);
@@ -301,6 +307,17 @@ static void test_msr(void **state)
     assert_int_equal(s.tsc_offset - before, 1000);
 }
 
+static bool lapic_any_in_service(void)
+{
+    uint64_t any = 0, isr;
+
+    for (unsigned i = 0; i < 8; i++) {
+        assert_true(lapic_msr_read(0x810 + i, &isr));
+        any |= isr;
+    }
+    return any != 0;
+}
+
 static void test_pvclock(void **state)
 {
     struct pvclock_time t;
@@ -325,7 +342,7 @@ static void test_pvclock(void **state)
     assert_true(pvclock_msr_write(MSR_KVM_PV_EOI_EN, 0x3001));
     assert_true(lapic_msr_write(MSR_APIC_BASE, LAPIC_BASE | 0xd00));
     assert_true(lapic_msr_write(0x80f, 0x1ff));
-    lapic_deliver(LAPIC_FIXED, 0x50, false);
+    lapic_deliver(0, LAPIC_FIXED, 0x50, false);
     lapic_accept(lapic_pending());
     pv_eoi_entry();
     memcpy(&word, fake_ram() + 0x3000, 4);
@@ -333,13 +350,13 @@ static void test_pvclock(void **state)
     fake_ram()[0x3000] = 0; /* the guest's EOI */
     pv_eoi_exit();
     assert_false(lapic_any_in_service());
-    lapic_deliver(LAPIC_FIXED, 0x50, false);
+    lapic_deliver(0, LAPIC_FIXED, 0x50, false);
     lapic_accept(lapic_pending());
     pv_eoi_entry();
     pv_eoi_exit(); /* not ended: taken back */
     assert_true(lapic_any_in_service());
     assert_int_equal(fake_ram()[0x3000], 0);
-    lapic_deliver(LAPIC_FIXED, 0x51, false); /* one more waits: its EOI must be seen */
+    lapic_deliver(0, LAPIC_FIXED, 0x51, false); /* one more waits: its EOI must be seen */
     pv_eoi_entry();
     assert_int_equal(fake_ram()[0x3000], 0);
 }

@@ -46,26 +46,48 @@ static void step(struct vcpu_state *s, const uint8_t *d)
     memcpy(&v, d + 4, 4);
     switch (d[0] & 15) {
     case 0:
-    case 1: bus_port_write(ports[d[2] % (sizeof(ports) / 2)], width > 4 ? 4 : width, (uint32_t)v); break;
-    case 2: bus_port_read(ports[d[2] % (sizeof(ports) / 2)], width > 4 ? 4 : width); break;
+    case 1:
+        bus_port_write(ports[d[2] % (sizeof(ports) / 2)], width > 4 ? 4 : width, (uint32_t)v);
+        break;
+    case 2:
+        bus_port_read(ports[d[2] % (sizeof(ports) / 2)], width > 4 ? 4 : width);
+        break;
     case 3:
-    case 4: bus_mmio_write(LAPIC_BASE + (d[2] << 4 | (d[3] & 15)), width, v); break;
-    case 5: bus_mmio_read(LAPIC_BASE + (d[2] << 4 | (d[3] & 15)), width); break;
+    case 4:
+        bus_mmio_write(LAPIC_BASE + (d[2] << 4 | (d[3] & 15)), width, v);
+        break;
+    case 5:
+        bus_mmio_read(LAPIC_BASE + (d[2] << 4 | (d[3] & 15)), width);
+        break;
     case 6:
-    case 7: bus_mmio_write(IOAPIC_BASE + (d[2] & 0x50), width, v); break;
-    case 8: bus_mmio_read(IOAPIC_BASE + d[2], width); break;
+    case 7:
+        bus_mmio_write(IOAPIC_BASE + (d[2] & 0x50), width, v);
+        break;
+    case 8:
+        bus_mmio_read(IOAPIC_BASE + d[2], width);
+        break;
     case 9:
         (void)msr_write(s, (d[1] & 1) != 0 ? 0x800u + d[2] : msrs[d[2] % (sizeof(msrs) / 4)], v << (d[3] & 63));
         break;
-    case 10: (void)msr_read(s, (d[1] & 1) != 0 ? 0x800u + d[2] : msrs[d[2] % (sizeof(msrs) / 4)], &v); break;
-    case 11: irq_set_line(d[2] & 31, (d[3] & 1) != 0); break;
-    case 12: irq_msi(LAPIC_BASE | (uint64_t)d[2] << 12 | d[3], (uint32_t)v); break;
-    case 13: (void)cpuid_guest_leaf((uint32_t)v, d[2], &(struct cpuid_guest){0}); break;
+    case 10:
+        (void)msr_read(s, (d[1] & 1) != 0 ? 0x800u + d[2] : msrs[d[2] % (sizeof(msrs) / 4)], &v);
+        break;
+    case 11:
+        irq_set_line(d[2] & 31, (d[3] & 1) != 0);
+        break;
+    case 12:
+        irq_msi(LAPIC_BASE | (uint64_t)d[2] << 12 | d[3], (uint32_t)v);
+        break;
+    case 13:
+        (void)cpuid_guest_leaf((uint32_t)v, d[2], &(struct cpuid_guest){0});
+        break;
     case 14:
         fake_now_ns += v;
-        vtimer_run(fake_now_ns);
+        fake_run_timers();
         break;
-    default: fake_input("x"); break;
+    default:
+        fake_input("x");
+        break;
     }
     take_interrupt();
 }

@@ -6,6 +6,7 @@
 #include "../../src/cpu/cpuid.h"
 #include "../../src/cpu/msr.h"
 #include "../../src/cpu/pvclock.h"
+#include "../../src/cpu/tsc.h"
 #include "../../src/dev/ioapic.h"
 #include "../../src/dev/lapic.h"
 #include "../../src/dev/pic.h"
@@ -21,6 +22,8 @@
 
 uint64_t fake_now_ns, fake_epoch;
 int fake_ended;
+unsigned fake_kicks, fake_inits;
+int fake_startup[VCPUS_MAX];
 char fake_output[4096];
 size_t fake_output_len;
 
@@ -45,6 +48,22 @@ uint64_t tsc_guest_to_ns(uint64_t tsc)
 {
     return tsc;
 }
+unsigned vcpu_count = 1;
+__thread unsigned vcpu_this;
+
+void vcpu_kick(unsigned i)
+{
+    fake_kicks |= i != vcpu_this ? 1u << i : 0;
+}
+void vcpu_request_init(unsigned i)
+{
+    fake_inits |= 1u << i;
+}
+void vcpu_request_startup(unsigned i, unsigned vector)
+{
+    fake_startup[i] = (int)vector;
+}
+
 void vm_end(enum vm_end how, const char *why)
 {
     (void)why;
@@ -70,13 +89,30 @@ static size_t input_read(void *buf, size_t max)
 
 static const struct console_backend backend = {output_write, input_read};
 
+static uint64_t next_timer(void)
+{
+    uint64_t next = VTIMER_NEVER;
+
+    for (unsigned i = 0; i < vcpu_count; i++) {
+        next = vtimer_next(i) < next ? vtimer_next(i) : next;
+    }
+    return next;
+}
+
+void fake_run_timers(void)
+{
+    for (unsigned i = 0; i < vcpu_count; i++) {
+        vtimer_run(i, fake_now_ns);
+    }
+}
+
 void fake_advance(uint64_t ns)
 {
     uint64_t end = fake_now_ns + ns;
 
-    while (vtimer_next() <= end) {
-        fake_now_ns = vtimer_next() > fake_now_ns ? vtimer_next() : fake_now_ns;
-        vtimer_run(fake_now_ns);
+    for (uint64_t next; (next = next_timer()) <= end;) {
+        fake_now_ns = next > fake_now_ns ? next : fake_now_ns;
+        fake_run_timers();
     }
     fake_now_ns = end;
 }
@@ -125,6 +161,10 @@ void fake_machine(size_t ram_size)
     static bool ports_added;
 
     assert(ram_size <= sizeof(ram));
+    vcpu_count = 1;
+    vcpu_this = 0;
+    fake_kicks = fake_inits = 0;
+    memset(fake_startup, 0xff, sizeof(fake_startup));
     fake_now_ns = 1000000000;
     fake_epoch = 0;
     fake_ended = 0;

@@ -49,11 +49,11 @@ static void lapic_on(void)
 static void test_priorities(void **state)
 {
     (void)state;
-    lapic_deliver(LAPIC_FIXED, 0x50, false);
+    lapic_deliver(0, LAPIC_FIXED, 0x50, false);
     assert_int_equal(lapic_pending(), -1); /* software-disabled: dropped */
     lapic_on();
-    lapic_deliver(LAPIC_FIXED, 0x51, false);
-    lapic_deliver(LAPIC_FIXED, 0x61, false);
+    lapic_deliver(0, LAPIC_FIXED, 0x51, false);
+    lapic_deliver(0, LAPIC_FIXED, 0x61, false);
     assert_int_equal(lapic_pending(), 0x61);
     lw(0x80, 0x60);
     assert_int_equal(lapic_pending(), -1);

@@ -6,6 +6,7 @@
 #include "../../src/guest.h"
 #include "../../src/irq.h"
 #include "../../src/log.h"
+#include "../../src/smp.h"
 #include "../../src/virtio/virtio.h"
 #include <libfdt.h>
 #include <sk/env.h>
@@ -18,6 +19,7 @@
 #include <util/bits.h>
 
 struct fake fake;
+unsigned vcpu_count = 1;
 static struct utcb utcb;
 static struct ram_region region;
 
