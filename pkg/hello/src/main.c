@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* A small program for tests: shows what it was started with, and ends as it is told.
  *   hello [--code N] [--file rom/NAME] [--alloc KIB] [--env NAME] [--lines N] [--sleep MS] [--echo]
- *         [--null] [--jump] [--overflow] [--abort] [--guard] [--unknown-call] [--destroy SLOT] [--exhaust] [TEXT...] */
+ *         [--null] [--jump] [--overflow] [--abort] [--guard] [--unknown-call] [--destroy SLOT] [--exhaust]
+ *         [--stop once|never] [TEXT...] */
 #include <rt/guard.h>
+#include <rt/stop.h>
 #include <sk/env.h>
+#include <sk/server.h>
 #include <sk/sys.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +138,29 @@ static int do_abort(const char *arg)
     abort();
 }
 
+static void stop_event(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+/* Waits until it is asked to end, and does so, or not. */
+static int wait_for_stop(const char *arg)
+{
+    struct server_source stop;
+    bool stopped = false;
+    int64_t err = server_signal(&stop, CAP_NULL, stop_event, &stopped);
+
+    if (err >= 0) {
+        err = rt_stop_signal(stop.cap);
+    }
+    printf("waiting for the end: %s; a second time: %s\n", sk_strerror(err), sk_errname(rt_stop_signal(stop.cap)));
+    while (err >= 0 && (!stopped || strcmp(arg, "never") == 0)) {
+        (void)server_poll(DEADLINE_NEVER);
+    }
+    printf("asked to end\n");
+    return 0;
+}
+
 /* Slot 1 is the task itself, 2 the thread, 3 the quota. */
 static int destroy(const char *slot)
 {
@@ -200,6 +226,7 @@ static const struct {
     {"--unknown-call", 0, unknown_call},
     {"--destroy", 1, destroy},
     {"--exhaust", 0, exhaust},
+    {"--stop", 1, wait_for_stop},
 };
 
 static int run_option(int argc, char **argv, int i, int *code)

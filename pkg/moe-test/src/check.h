@@ -33,6 +33,7 @@ void test_malformed(void);
 void test_programs(void);
 void test_program_ends(void);
 void test_program_destroys_itself(void);
+void test_program_stops(void);
 void test_program_leaks(void);
 void test_threads(void);
 void test_libc(void);

@@ -97,6 +97,7 @@ static const struct {
     {"programs", test_programs},
     {"program ends", test_program_ends},
     {"programs that destroy themselves", test_program_destroys_itself},
+    {"programs that are asked to end", test_program_stops},
     {"program leaks", test_program_leaks},
     {"threads", test_threads},
 };

@@ -198,6 +198,48 @@ void test_program_ends(void)
     sys_cap_drop((cap_t)small);
 }
 
+static void stop(cap_t p, uint64_t limit_ms)
+{
+    struct msg m;
+
+    msg_begin(&m, PROG_STOP);
+    msg_put(&m, limit_ms);
+    CHECK_EQ(msg_call(&m, p, DEADLINE_NEVER), SK_OK);
+}
+
+/* Lets it run until it waits. */
+static void pause_ms(uint64_t ms)
+{
+    struct sys_result r = sys_wait(sys_now_ns() + ms * 1000000);
+
+    CHECK_EQ(r.value, SK_ETIMEDOUT);
+}
+
+void test_program_stops(void)
+{
+    cap_t mem = sk_env_get("mem"), p = start_hello(mem, "--stop", "once");
+
+    pause_ms(100);
+    stop(p, 60000);
+    CHECK_EQ(wait_end(p).state, PROG_EXITED);
+    stop(p, 1);
+    CHECK_EQ(status_of(p).state, PROG_EXITED);
+    sys_cap_drop(p);
+    p = start_hello(mem, "--stop", "never");
+    pause_ms(100);
+    stop(p, 200);
+    stop(p, 1); /* the first counts */
+    CHECK_EQ(status_of(p).state, PROG_RUNNING);
+    struct status s = wait_end(p);
+    CHECK_EQ(s.state, PROG_KILLED);
+    CHECK(strcmp(s.reason, "killed, as it did not stop in time") == 0);
+    sys_cap_drop(p);
+    p = start_hello(mem, "--sleep", "1000000");
+    stop(p, UINT64_MAX);
+    CHECK_EQ(status_of(p).state, PROG_KILLED);
+    sys_cap_drop(p);
+}
+
 static uint64_t kernel_used(void)
 {
     CHECK_EQ(sys_machine_stat(sk_env_get("machine")), SK_OK);

@@ -95,6 +95,15 @@ static struct program *take_slot(void)
     return NULL;
 }
 
+static void stop_forget(struct program *p)
+{
+    server_remove(&p->limit);
+    if (p->stop != CAP_NULL) {
+        sys_cap_drop(p->stop);
+        p->stop = CAP_NULL;
+    }
+}
+
 void program_discard(struct program *p)
 {
     drop_new(p);
@@ -105,6 +114,7 @@ void program_discard(struct program *p)
     if (p->notify != CAP_NULL) {
         sys_cap_drop(p->notify);
     }
+    stop_forget(p);
     p->in_use = false;
 }
 
@@ -126,7 +136,7 @@ static int64_t load(struct program *p, uint64_t kernel_bytes, uint64_t priority,
         err = make_strings(p);
     }
     if (err >= 0) {
-        err = server_gate(&p->session, CAP_NULL, session_handle, NULL, p, 0);
+        err = server_gate(&p->session, CAP_NULL, session_handle, NULL, p, 1);
     }
     if (err >= 0) {
         err = server_signal(&p->ended, CAP_NULL, ended_event, p);
@@ -251,7 +261,12 @@ static int64_t make_stack(struct program *p, uint64_t *sp)
 
 int64_t program_start(struct program *p)
 {
+    static uint64_t started;
     uint64_t sp = 0;
+
+    if (machine_ends()) {
+        return SK_EBUSY;
+    }
     int64_t err = program_add_own_cap(p, "rom", rom_gate(), RIGHT_CALL);
 
     if (err == SK_EEXIST) { /* its maker gave it another */
@@ -274,6 +289,7 @@ int64_t program_start(struct program *p)
         return err;
     }
     p->state = PROG_RUNNING;
+    p->order = ++started;
     drop_new(p);
     return SK_OK;
 }
@@ -302,6 +318,7 @@ void program_end(struct program *p, enum prog_state state)
     image_destroy(&p->image);
     server_remove(&p->session);
     server_remove(&p->ended);
+    stop_forget(p);
     mem_sweep();
     report(p);
     if (p->notify != CAP_NULL) {
@@ -313,6 +330,21 @@ void program_end(struct program *p, enum prog_state state)
     if (!p->gate_open) {
         program_discard(p);
     }
+    machine_step();
+}
+
+struct program *program_last_started(void)
+{
+    struct program *last = NULL;
+
+    for (int i = 0; i < PROGRAMS_MAX; i++) {
+        struct program *p = &programs[i];
+
+        if (p->in_use && p->state == PROG_RUNNING && p != program_ned && (!last || p->order > last->order)) {
+            last = p;
+        }
+    }
+    return last;
 }
 
 static void end_exited(struct program *p, int64_t code)
@@ -354,22 +386,57 @@ static void ended_event(void *ctx)
     }
 }
 
+static int64_t do_on_stop(struct program *p, struct msg *request)
+{
+    cap_t signal = msg_get_cap(request);
+    int64_t err = signal == CAP_NULL ? SK_EMSG : msg_end(request);
+
+    if (err >= 0 && p->stop != CAP_NULL) {
+        err = SK_EEXIST;
+    }
+    if (err < 0) {
+        sys_cap_drop(signal);
+        return err;
+    }
+    p->stop = signal;
+    return SK_OK;
+}
+
+/* What only ned may say. */
+static int64_t ned_op(struct program *p, struct msg *request)
+{
+    if (p != program_ned) {
+        return SK_EPERM;
+    }
+    int64_t err = msg_end(request);
+
+    if (err < 0) {
+        return err;
+    }
+    if (request->op == MOE_STARTED) {
+        moe_print_footprint();
+    } else {
+        machine_end();
+    }
+    return SK_OK;
+}
+
 static int64_t session_handle(void *ctx, struct msg *request, struct msg *reply)
 {
     struct program *p = ctx;
 
     (void)reply;
-    if (request->op == PROTO_ID) {
+    switch (request->op) {
+    case PROTO_ID:
         return PROTO_MOE;
-    }
-    if (request->op == MOE_STARTED) {
-        if (p != program_ned) {
-            return SK_EPERM;
-        }
-        moe_print_footprint();
-        return SK_OK;
-    }
-    if (request->op != MOE_EXIT) {
+    case MOE_STARTED:
+    case MOE_END:
+        return ned_op(p, request);
+    case MOE_ON_STOP:
+        return do_on_stop(p, request);
+    case MOE_EXIT:
+        break;
+    default:
         return SK_ENOSYS;
     }
     int64_t code = (int64_t)msg_get(request);

@@ -28,6 +28,9 @@ struct program {
     struct strings *strings;
     struct log_session *log; /* only its partial line is of interest, and only while the program runs */
     cap_t notify;
+    cap_t stop;                 /* the program's: it shall end */
+    struct server_source limit; /* and then it is killed */
+    uint64_t order;             /* of its start, from 1 on */
     struct sk_env env; /* cap: ours, while NEW */
     uint32_t rights[SK_ENV_MAX];
 };
@@ -42,6 +45,19 @@ int64_t program_add_own_cap(struct program *p, const char *name, cap_t cap, uint
 int64_t program_start(struct program *p);
 /* p->reason and p->code are set. Frees p if its maker's gate is unused. */
 void program_end(struct program *p, enum prog_state state);
+/* The running program that was started last, without ned. */
+struct program *program_last_started(void);
+
+/* --- prog_stop.c --- */
+
+/* Ends it in an orderly way if it wants that, or else by force; also by force after the time. */
+void program_stop(struct program *p, uint64_t limit_ms);
+/* Ends all programs, then resets the machine. */
+void machine_end(void);
+bool machine_ends(void);
+/* A program has ended. */
+void machine_step(void);
+
 /* Frees everything of a program that does not run. */
 void program_discard(struct program *p);
 /* ned: the only one that may say MOE_STARTED, and whose end shows the figures. */

@@ -99,6 +99,17 @@ static int64_t do_kill(struct program *p, struct msg *request)
     return err;
 }
 
+static int64_t do_stop(struct program *p, struct msg *request)
+{
+    uint64_t limit_ms = msg_get(request);
+    int64_t err = msg_end(request);
+
+    if (err >= 0) {
+        program_stop(p, limit_ms);
+    }
+    return err;
+}
+
 static int64_t handle(void *ctx, struct msg *request, struct msg *reply)
 {
     switch (request->op) {
@@ -118,6 +129,8 @@ static int64_t handle(void *ctx, struct msg *request, struct msg *reply)
         return do_status(ctx, request, reply);
     case PROG_KILL:
         return do_kill(ctx, request);
+    case PROG_STOP:
+        return do_stop(ctx, request);
     default:
         return SK_ENOSYS;
     }

@@ -233,6 +233,15 @@ function Task:exit_handler(fn)
     return self
 end
 function Task:kill() check("end " .. self.name, os.kill(self.program)) end
+-- Asks the program to end in an orderly way; it is killed when it has not after so many milliseconds (10000).
+function Task:stop(limit)
+    limit = check_type("stop", limit or 10000, "integer")
+    if limit < 0 then fail("stop: %d is no number of milliseconds", limit) end
+    check("stop " .. self.name, os.stop(self.program, limit))
+end
+
+-- Ends all programs in an orderly way, the last started first, and resets the machine.
+function L4.reset() check("reset the machine", os.reset()) end
 
 -- The loader -------------------------------------------------------------------------------------------------------------
 local loader_keys = { mem = true, factory = true, log_fab = true, loader = true, sched_fab = true, ns_fab = true,

@@ -347,6 +347,20 @@ int64_t os_program_kill(cap_t program)
     return program_op(program, PROG_KILL);
 }
 
+int64_t os_machine_reset(void)
+{
+    return program_op(CAP_MOE, MOE_END);
+}
+
+int64_t os_program_stop(cap_t program, uint64_t limit_ms)
+{
+    struct msg m;
+
+    msg_begin(&m, PROG_STOP);
+    msg_put(&m, limit_ms);
+    return call_for_status(&m, program);
+}
+
 int64_t os_program_status(cap_t program, struct os_program_status *status)
 {
     struct msg m;

@@ -180,6 +180,16 @@ static int prim_kill(lua_State *l)
     return status_result(l, os_program_kill(ned_cap_check(l, 1)->cap));
 }
 
+/* stop(program, milliseconds) */
+static int prim_stop(lua_State *l)
+{
+    return status_result(l, os_program_stop(ned_cap_check(l, 1)->cap, (uint64_t)luaL_checkinteger(l, 2)));
+}
+static int prim_reset(lua_State *l)
+{
+    return status_result(l, os_machine_reset());
+}
+
 /* status(program): state name, exit code, reason */
 static int prim_status(lua_State *l)
 {
@@ -236,6 +246,8 @@ void ned_os_push(lua_State *l)
         {"give", prim_give},
         {"start", prim_start},
         {"kill", prim_kill},
+        {"stop", prim_stop},
+        {"reset", prim_reset},
         {"status", prim_status},
         {"drop", prim_drop},
         {"version", prim_version},

@@ -145,7 +145,7 @@ static void test_wait(void **state)
     (void)state;
     good(HEAD "local t = l:start({}, 'rom/x'); assert(t:state() == 'running')\n"
               "local code, why = t:wait(); assert(code == 7 and why == 'exited with 7')\n"
-              "assert(t:state() == 'exited'); t:kill()");
+              "assert(t:state() == 'exited'); t:kill(); t:stop(7); t:stop(); L4.reset()");
 }
 
 static void test_exit_handler(void **state)

@@ -245,6 +245,19 @@ int64_t os_program_status(cap_t program, struct os_program_status *status)
     return SK_OK;
 }
 
+int64_t os_program_stop(cap_t program, uint64_t limit_ms)
+{
+    (void)program;
+    trace("stop %lu\n", limit_ms);
+    return SK_OK;
+}
+
+int64_t os_machine_reset(void)
+{
+    trace("reset\n");
+    return SK_OK;
+}
+
 int64_t os_program_kill(cap_t program)
 {
     (void)program;

@@ -24,6 +24,8 @@ enum prog_op {
     PROG_BIND,    /* in: cap signal (CALL), raised when the program has ended. */
     PROG_STATUS,  /* out: enum prog_state, exit code, string reason ("exited with 1", "page fault at ..."). */
     PROG_KILL,
+    PROG_STOP, /* in: milliseconds. Asks the program to end (MOE_ON_STOP), and kills it when it has not by then. One that
+                  does not want to be asked is killed at once. PROG_BIND tells when it has ended. */
 };
 
 enum prog_state { PROG_NEW, PROG_RUNNING, PROG_EXITED, PROG_FAULTED, PROG_KILLED };
@@ -32,4 +34,6 @@ enum prog_state { PROG_NEW, PROG_RUNNING, PROG_EXITED, PROG_FAULTED, PROG_KILLED
 enum moe_op {
     MOE_EXIT = PROTO_MOE, /* in: code. Never returns to the caller. */
     MOE_STARTED,          /* from ned, once: the scenario is started. moe then prints what the system takes. */
+    MOE_ON_STOP,          /* in: cap signal (CALL), raised when the program shall end. SK_EEXIST: there is one. */
+    MOE_END,              /* from ned: stops all programs, the last started first, and resets the machine. */
 };
