@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 $(call program,nvme-drv,sk rt gpt virtio shell proto util)
 
-NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkrange.c blkreq.c ctrl.c dptr.c ident.c log.c ns.c pool.c queue.c recover.c) \
+NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkrange.c blkreq.c ctrl.c dptr.c ident.c log.c ns.c pool.c power.c queue.c recover.c) \
              lib/gpt/src/gpt.c lib/gpt/src/mbr.c lib/virtio/src/gmem.c lib/virtio/src/vring.c
 NVME_MODEL := pkg/nvme-drv/test/model.c $(NVME_CORE)
 

@@ -80,7 +80,14 @@ class Session:
                 self.child.expect(pexpect.EOF, timeout=10)
             except pexpect.TIMEOUT:
                 pass
+            self._wait_end(10)
         self.child.close(force=True)
+
+    def _wait_end(self, seconds):
+        """Behind the console's end QEMU still writes its trace file."""
+        end = time.monotonic() + seconds
+        while self.child.isalive() and time.monotonic() < end:
+            time.sleep(0.02)
 
     def text(self):
         return ANSI.sub("", self.log).replace("\r", "")

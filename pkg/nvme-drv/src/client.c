@@ -77,6 +77,14 @@ void client_attach(struct client *c)
     blkdev_attach(&c->blk, &c->target);
 }
 
+void client_use(struct client *c)
+{
+    if (!c->uses) {
+        c->uses = true;
+        nvme_ctrl_use(c->target.ns->ctrl);
+    }
+}
+
 /* Takes the disk unless another client has it. */
 static void client_claim(struct client *c)
 {
@@ -95,6 +103,9 @@ static void client_claim(struct client *c)
     }
     c->state = CLIENT_READY;
     client_attach(c);
+    if (c->changed || c->dynamic) {
+        client_use(c);
+    }
 }
 
 static void log_missing(const struct client *c, int64_t err)
@@ -217,6 +228,9 @@ int64_t client_create(const struct client_options *o, struct client **out)
         }
     }
     if (err < 0) {
+        if (c->state == CLIENT_READY) {
+            client_unclaim(c);
+        }
         free(c);
         return err;
     }
@@ -262,6 +276,10 @@ int64_t client_status(struct client *c)
 void client_unclaim(struct client *c)
 {
     c->state = CLIENT_BUSY; /* until it is used again */
+    if (c->uses) {
+        c->uses = false;
+        nvme_ctrl_unuse(c->target.ns->ctrl);
+    }
     for (unsigned i = 0; i < client_count; i++) {
         if (clients[i] != c && clients[i]->state == CLIENT_BUSY) {
             client_claim(clients[i]);
@@ -301,6 +319,14 @@ void clients_command(struct shell *sh, unsigned argc, char *const *argv)
     }
     if (client_count == 0) {
         shell_printf(sh, "there is no client\n");
+    }
+}
+
+void clients_stop(void)
+{
+    for (unsigned i = client_count; i-- > 0;) { /* a dynamic one leaves the list at once, or later */
+        server_remove(&clients[i]->gate);
+        session_unused(clients[i]);
     }
 }
 

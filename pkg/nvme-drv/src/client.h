@@ -28,6 +28,7 @@ struct client {
     cap_t changed; /* signal of BLK_BIND_READY */
     bool dynamic;  /* ends with its last holder */
     struct client *next_retired;
+    bool uses;       /* is counted by nvme_ctrl_use() */
     bool announced;  /* the log line of its first use */
     bool wants_idle; /* was told SK_EAGAIN by an operation that needs idle queues */
     struct blkdev blk;
@@ -48,8 +49,12 @@ void client_attach(struct client *c);
 __attribute__((warn_unused_result)) int64_t client_create(const struct client_options *o, struct client **out);
 /* A dynamic client's end: it holds nothing any more and has no claim. Safe inside its own handlers. */
 void client_destroy(struct client *c);
-/* The claim ends: others that wait for the disk get it. */
+/* The session of a client with a claim begins: its controller has to work. */
+void client_use(struct client *c);
+/* Session and claim end: others that wait for the disk get it. */
 void client_unclaim(struct client *c);
+/* The program ends: nobody can call the clients' gates any more, and their sessions end. */
+void clients_stop(void);
 
 /* The clients in the order of their making; NULL behind the last. */
 struct client *client_at(unsigned i);

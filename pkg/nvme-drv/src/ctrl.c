@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLL_NS 1000000ull /* CSTS has no interrupt */
-
 /* --- registers --- */
 
 /* Waits for CSTS.RDY as long as CAP.TO allows [NVMe-1.4 3.1.1]. */
@@ -41,7 +39,7 @@ static int64_t wait_ready(struct nvme_ctrl *c, bool ready, const char *doing)
                 c->hw->name, doing, ready ? "ready" : "stopped", (unsigned)limit_ms);
             return SK_ETIMEDOUT;
         }
-        c->hw->ops->wait(c->hw, min(t + POLL_NS, deadline));
+        c->hw->ops->wait(c->hw, min(t + CTRL_POLL_NS, deadline));
     }
 }
 
@@ -51,7 +49,8 @@ int64_t ctrl_disable(struct nvme_ctrl *c)
 
     /* EN must not be cleared while the controller still becomes ready [NVMe-1.4 3.1.5]; if it never does, clearing
      * is the only way on */
-    if (cc != NVME_ALL_ONES && (cc & NVME_CC_EN) && wait_ready(c, true, "Waiting before the reset") == SK_ENODEV) {
+    if (cc != NVME_ALL_ONES && (cc & NVME_CC_EN) && !(cc & NVME_CC_SHN) &&
+        wait_ready(c, true, "Waiting before the reset") == SK_ENODEV) {
         return SK_ENODEV;
     }
     hw_w32(c->hw, NVME_CC, 0);
@@ -470,5 +469,6 @@ int64_t nvme_ctrl_start(struct nvme_ctrl *c)
     for (unsigned i = 0; i < c->ns_count; i++) {
         nvme_ns_scan(c->ns[i]);
     }
+    c->idle_at_ns = c->users > 0 ? UINT64_MAX : ctrl_now(c) + NVME_IDLE_NS;
     return SK_OK;
 }

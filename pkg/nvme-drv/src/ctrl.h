@@ -10,7 +10,11 @@
  *
  * States:  CTRL_INIT --start--> CTRL_READY <--> CTRL_RESETTING (a command timed out, or CSTS.CFS)
  *               \__________________|__________________/--> CTRL_DEAD: gives errors for everything from now on
+ *           CTRL_READY --the last user has gone--> CTRL_OFF --a user comes--> CTRL_READY
  * I/O may be submitted in CTRL_READY only.
+ *
+ * Power (power.c): users are counted. A controller without one is shut down in an orderly way, so that the machine can
+ * be switched off; after the start it waits NVME_IDLE_NS for the first one.
  *
  * Time-outs (recover.c): an I/O command that has not ended within io_timeout_ns is aborted; if it still has not ended
  * after the same time again (NVME_ABORT_NS at most), or when CSTS shows that the controller is gone or in a fatal
@@ -28,13 +32,14 @@
 #define NVME_IO_TIMEOUT_NS (30 * 1000000000ull) /* unless io_timeout_ns says something else */
 #define NVME_ABORT_NS (5 * 1000000000ull)
 #define NVME_HEALTH_NS 1000000000ull /* with commands in flight, CSTS is looked at this often */
+#define NVME_IDLE_NS (10 * 1000000000ull)
 #define NVME_RESET_TRIES 3u
 #define NVME_BARREN_RESETS 6u
 #define NVME_NS_MAX 16384u
 #define NVME_IO_QUEUES_MAX 64u
 #define NVME_META_BYTES 65536u
 
-enum ctrl_state { CTRL_INIT, CTRL_READY, CTRL_RESETTING, CTRL_DEAD };
+enum ctrl_state { CTRL_INIT, CTRL_READY, CTRL_RESETTING, CTRL_OFF, CTRL_DEAD };
 
 struct nvme_part {
     struct gpt_part gpt;      /* of an MBR: number, first and last count */
@@ -56,7 +61,10 @@ struct nvme_ctrl {
     enum ctrl_state state;
     bool wake;              /* event to worker: run on */
     bool reset_wanted;      /* event to worker: nvme_ctrl_recover() */
+    bool stopping;          /* event to worker: shut down for good */
     unsigned pairs_wanted;  /* event to worker: nvme_pool_fill() */
+    unsigned users;         /* clients with a session */
+    uint64_t idle_at_ns;    /* when it is shut down if there are still no users; UINT64_MAX: there are */
     bool no_sgl;            /* option --nosgl */
     uint64_t io_timeout_ns; /* option --io-timeout; 0: NVME_IO_TIMEOUT_NS */
     uint64_t armed_ns;      /* the next time-out check; UINT64_MAX: none is coming */
@@ -84,6 +92,21 @@ struct nvme_ctrl {
 __attribute__((warn_unused_result)) int64_t nvme_ctrl_start(struct nvme_ctrl *c);
 /* Worker, when reset_wanted is set: resets the controller and creates its queues again. */
 void nvme_ctrl_recover(struct nvme_ctrl *c);
+
+/* Worker, in its loop: have events asked for something? Then it is to be done. */
+bool nvme_ctrl_has_work(struct nvme_ctrl *c);
+void nvme_ctrl_work(struct nvme_ctrl *c);
+/* When there will be work even if nothing wakes the worker. */
+static inline uint64_t nvme_ctrl_work_at(const struct nvme_ctrl *c)
+{
+    return c->state == CTRL_READY ? c->idle_at_ns : UINT64_MAX;
+}
+
+/* A client's session begins, ends: requests are only served in between. Events. */
+void nvme_ctrl_use(struct nvme_ctrl *c);
+void nvme_ctrl_unuse(struct nvme_ctrl *c);
+/* The program ends: when the users are gone the controller is shut down and stays so (CTRL_OFF or CTRL_DEAD). */
+void nvme_ctrl_stop(struct nvme_ctrl *c);
 
 /* What a read, write or write zeroes needs on a namespace with metadata, once its LBA and length are filled in. */
 void nvme_ns_special(const struct nvme_ns *ns, struct nvme_sqe *sqe);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* What the files of the controller layer (ctrl.c, recover.c) share with each other and with nobody else. All but the
+/* What the files of the controller layer (ctrl.c, recover.c, power.c, event.c) share with each other and with nobody else. All but the
  * inline functions run in the worker. Errors (SK_E*) have been logged. */
 #pragma once
 
 #include "ctrl.h"
+
+#define CTRL_POLL_NS 1000000ull /* CSTS has no interrupt */
 
 static inline uint64_t ctrl_now(struct nvme_ctrl *c)
 {
@@ -13,6 +15,13 @@ static inline uint64_t ctrl_now(struct nvme_ctrl *c)
 static inline bool ctrl_lost(uint32_t csts)
 {
     return csts == NVME_ALL_ONES || (csts & NVME_CSTS_CFS);
+}
+
+/* Event: lets the worker run on. */
+static inline void ctrl_wake(struct nvme_ctrl *c)
+{
+    c->wake = true;
+    nvme_ctrl_arm(c, ctrl_now(c));
 }
 
 /* Reset and its end: wait as long as CAP.TO says. SK_ENODEV: gone; SK_EIO: fatal error; SK_ETIMEDOUT. */
@@ -29,5 +38,11 @@ __attribute__((warn_unused_result)) int64_t ctrl_write_cache(struct nvme_ctrl *c
 __attribute__((warn_unused_result)) int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q);
 /* One more I/O queue pair, known to the controller; NULL: it was not to be had. */
 struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c);
+/* Resets the controller and makes its queues again, in NVME_RESET_TRIES attempts. */
+__attribute__((warn_unused_result)) int64_t ctrl_reset(struct nvme_ctrl *c);
+/* Has the worker to call ctrl_shut_down() or to switch on? */
+bool ctrl_power_wanted(struct nvme_ctrl *c);
+/* CTRL_READY to CTRL_OFF, or CTRL_DEAD. */
+void ctrl_shut_down(struct nvme_ctrl *c);
 /* Nothing goes to the controller any more; everything in flight ends. */
 void ctrl_die(struct nvme_ctrl *c);

@@ -3,7 +3,6 @@
 #include "device.h"
 
 #include "blkdev.h"
-#include "pool.h"
 #include <sk/env.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
@@ -113,16 +112,14 @@ static void worker(void *ctx)
     int64_t err = nvme_ctrl_start(&dev->ctrl);
 
     (void)err; /* logged, and in the controller's state */
-    dev->ready(dev);
+    dev->changed(dev);
     for (;;) {
-        while (!dev->ctrl.reset_wanted && !dev->ctrl.pairs_wanted) {
-            device_wait(&dev->hw, DEADLINE_NEVER);
+        while (!nvme_ctrl_has_work(&dev->ctrl)) {
+            device_wait(&dev->hw, nvme_ctrl_work_at(&dev->ctrl));
         }
-        if (dev->ctrl.reset_wanted) {
-            nvme_ctrl_recover(&dev->ctrl);
-        }
-        nvme_pool_fill(&dev->ctrl);
+        nvme_ctrl_work(&dev->ctrl);
         blkdev_flush();
+        dev->changed(dev);
     }
 }
 
@@ -366,16 +363,16 @@ unsigned device_scan(cap_t bus, const struct options *options, struct device **l
     return count;
 }
 
-void device_start(struct device *dev, void (*ready)(struct device *dev))
+void device_start(struct device *dev, void (*changed)(struct device *dev))
 {
     int64_t err = SK_ENOMEM;
     void *stack = vm_alloc(WORKER_STACK, NULL, &err);
 
-    dev->ready = ready;
+    dev->changed = changed;
     if (!stack) {
         log_error("NVMe[%s]: Memory for the controller's worker: %s; it is not used", dev->name, sk_strerror(err));
         dev->ctrl.state = CTRL_DEAD;
-        ready(dev);
+        changed(dev);
         return;
     }
     fiber_init(&dev->fiber, worker, dev, stack, WORKER_STACK);

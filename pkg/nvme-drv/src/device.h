@@ -31,15 +31,17 @@ struct device {
     struct device_vector vector[DEVICE_VECTORS_MAX];
     struct server_source worker_timer, check_timer;
     struct fiber fiber;
-    bool started, waiting;             /* the worker: runs, is in device_wait() */
-    void (*ready)(struct device *dev); /* called by the worker after nvme_ctrl_start(), whatever came of it */
+    bool started, waiting; /* the worker: runs, is in device_wait() */
+    bool known;            /* to main.c */
+    void (*changed)(struct device *dev);
     char name[40];
 };
 
 /* Finds the NVMe controllers of the bus and binds their first interrupts. Logs what it finds and what fails. Returns
  * their number; list has room for max. */
 unsigned device_scan(cap_t bus, const struct options *options, struct device **list, unsigned max);
-/* Starts the controller's worker. */
-void device_start(struct device *dev, void (*ready)(struct device *dev));
+/* Starts the controller's worker, which calls changed() after nvme_ctrl_start(), whatever came of it, and after all
+ * further work. */
+void device_start(struct device *dev, void (*changed)(struct device *dev));
 /* The device of a controller. */
 struct device *device_of(struct nvme_ctrl *c);

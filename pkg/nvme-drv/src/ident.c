@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define SHUTDOWN_MIN_MS 5000u /* also where the controller says nothing */
+#define SHUTDOWN_MAX_MS 60000u
+
 static void text_copy(char *out, const char *in, size_t len, bool stop_at_blank)
 {
     for (size_t i = 0; i < len; i++) {
@@ -28,6 +31,8 @@ const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *o
     out->dsm = (id->oncs & NVME_ONCS_DSM) != 0;
     out->write_zeroes = (id->oncs & NVME_ONCS_WRITE_ZEROES) != 0;
     out->max_transfer = id->mdts == 0 || id->mdts >= 8 ? IDENT_MAX_TRANSFER : 4096u << id->mdts;
+    out->shutdown_ms = max(id->rtd3e / 1000, SHUTDOWN_MIN_MS);
+    out->shutdown_ms = min(out->shutdown_ms, SHUTDOWN_MAX_MS);
     uint64_t sgls = field_get(NVME_SGLS_SUPPORT, id->sgls);
 
     out->dptr = sgls == 1 ? DPTR_SGL : sgls == 2 ? DPTR_SGL_DWORD : DPTR_PRP;

@@ -16,6 +16,7 @@ struct ident_ctrl {
     uint8_t mdts;
     uint8_t abort_limit;   /* Abort commands at a time */
     uint32_t max_transfer; /* bytes */
+    uint32_t shutdown_ms;  /* how long a shutdown may take */
     enum dptr_kind dptr;
     bool vwc;               /* has a volatile write cache; from nvme_ctrl_start() on: and it is switched on */
     bool cache;             /* has one */

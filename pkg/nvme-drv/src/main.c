@@ -6,13 +6,17 @@
 #include "factory.h"
 
 #include <rt/guard.h>
+#include <rt/stop.h>
 #include <sk/env.h>
+#include <stdlib.h>
 
 #define DEVICES_MAX 32u
 
 static struct device *devices[DEVICES_MAX];
 static struct nvme_ctrl *scanned[DEVICES_MAX]; /* controllers that are ready */
 static unsigned device_count, scanned_count, finished_count;
+static struct server_source stop; /* raised when the program shall end */
+static bool stopping;
 static struct options options;
 
 static void scan_finished(void)
@@ -24,8 +28,35 @@ static void scan_finished(void)
     }
 }
 
+/* The program ends when nothing keeps the controllers from being off. */
+static void stop_finish(void)
+{
+    for (unsigned i = 0; i < device_count; i++) {
+        if (devices[i]->ctrl.state != CTRL_OFF && devices[i]->ctrl.state != CTRL_DEAD) {
+            return;
+        }
+    }
+    log_info("NVMe[]: NVMe driver ends.");
+    exit(0);
+}
+
+static void stop_event(void *ctx)
+{
+    (void)ctx;
+    if (stopping) {
+        return;
+    }
+    stopping = true;
+    clients_stop();
+    for (unsigned i = 0; i < device_count; i++) {
+        nvme_ctrl_stop(&devices[i]->ctrl);
+    }
+    stop_finish();
+}
+
 static void device_ready(struct device *dev)
 {
+    dev->known = true;
     finished_count++;
     if (dev->ctrl.state != CTRL_DEAD) {
         scanned[scanned_count++] = &dev->ctrl;
@@ -34,6 +65,16 @@ static void device_ready(struct device *dev)
         scan_finished();
     } else {
         clients_match(scanned, scanned_count, false);
+    }
+}
+
+static void device_changed(struct device *dev)
+{
+    if (!dev->known) {
+        device_ready(dev);
+    }
+    if (stopping) {
+        stop_finish();
     }
 }
 
@@ -53,6 +94,11 @@ int main(int argc, char **argv)
         return 1;
     }
     command_open(options.console);
+    int64_t err = server_signal(&stop, CAP_NULL, stop_event, NULL);
+
+    if (err < 0 || (err = rt_stop_signal(stop.cap)) < 0) {
+        log_error("NVMe[]: Asking for notice when the program shall end: %s", sk_strerror(err));
+    }
     log_info("NVMe[]: Starting device discovery.");
     cap_t bus = sk_env_get("vbus");
 
@@ -63,7 +109,7 @@ int main(int argc, char **argv)
     }
     log_info("NVMe[]: All devices scanned.");
     for (unsigned i = 0; i < device_count; i++) {
-        device_start(devices[i], device_ready);
+        device_start(devices[i], device_changed);
     }
     if (device_count == 0) {
         scan_finished();

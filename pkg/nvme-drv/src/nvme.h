@@ -36,12 +36,14 @@ typedef struct { uint16_t off; } reg64_t;
 #define NVME_CC_MPS     FIELD(10, 7)
 #define NVME_CC_AMS     FIELD(13, 11)
 #define NVME_CC_SHN     FIELD(15, 14)
+#define NVME_CC_SHN_NORMAL 1u
 #define NVME_CC_IOSQES  FIELD(19, 16) /* log2 of the entry size */
 #define NVME_CC_IOCQES  FIELD(23, 20)
 #define NVME_CSTS   ((reg32_t){ 0x1c }) /* Controller Status [3.1.6] */
 #define NVME_CSTS_RDY   BIT(0)
 #define NVME_CSTS_CFS   BIT(1)
 #define NVME_CSTS_SHST  FIELD(3, 2)
+#define NVME_CSTS_SHST_COMPLETE 2u
 #define NVME_CSTS_NSSRO BIT(4)
 #define NVME_CSTS_PP    BIT(5)
 #define NVME_AQA    ((reg32_t){ 0x24 }) /* Admin Queue Attributes [3.1.8] */
@@ -125,6 +127,8 @@ enum nvme_admin_opcode { /* [NVMe-1.4 5, figure 139] */
     NVME_ADMIN_ABORT = 0x08,
     NVME_ADMIN_SET_FEATURES = 0x09,
     NVME_ADMIN_GET_FEATURES = 0x0a,
+    NVME_ADMIN_ASYNC_EVENT = 0x0c,
+    NVME_ADMIN_NS_ATTACH = 0x15,
 };
 enum nvme_io_opcode { /* [NVMe-1.4 6, figure 346] */
     NVME_IO_FLUSH = 0x00,
@@ -151,12 +155,40 @@ enum nvme_io_opcode { /* [NVMe-1.4 6, figure 346] */
 #define NVME_CSI_NVM 0x00
 #define NVME_CSI_KV  0x01
 #define NVME_CSI_ZNS 0x02
+/* Get Log Page [5.14] */
+#define NVME_LOG_LID   FIELD(7, 0)   /* cdw10 */
+#define NVME_LOG_RAE   BIT(15)       /* cdw10: retain the asynchronous event */
+#define NVME_LOG_NUMDL FIELD(31, 16) /* cdw10: dwords, 0-based; the upper half, cdw11, stays 0 */
+enum nvme_log {
+    NVME_LOG_ERROR = 0x01,
+    NVME_LOG_SMART = 0x02,
+    NVME_LOG_CHANGED_NS = 0x04, /* 1024 NSIDs, ascending, then 0; or 0xffffffff alone: more than that */
+};
+#define NVME_NSID_ALL 0xffffffffu
+/* Asynchronous Event Request [5.2]: dw0 of its completion */
+#define NVME_EVENT_TYPE FIELD(2, 0)
+#define NVME_EVENT_INFO FIELD(15, 8)
+#define NVME_EVENT_LOG  FIELD(23, 16)
+enum nvme_event_type { NVME_EVENT_ERROR = 0, NVME_EVENT_SMART = 1, NVME_EVENT_NOTICE = 2 };
+#define NVME_NOTICE_NS_CHANGED 0x00u
+/* Namespace Attachment [5.19]: the data are a list of controllers */
+#define NVME_ATTACH_SEL FIELD(3, 0) /* cdw10 */
+enum nvme_attach { NVME_ATTACH = 0, NVME_DETACH = 1 };
+struct nvme_ctrl_list { /* [4.10] */
+    uint16_t count;
+    uint16_t id[2047];
+};
+_Static_assert(sizeof(struct nvme_ctrl_list) == 4096, "nvme_ctrl_list layout");
+_Static_assert(offsetof(struct nvme_ctrl_list, id) == 2, "nvme_ctrl_list layout");
 /* Set Features [5.21] */
 #define NVME_FEAT_WRITE_CACHE 0x06 /* [5.21.1.6] cdw11 and dw0 */
 #define NVME_WRITE_CACHE_WCE BIT(0)
 #define NVME_FEAT_NUM_QUEUES 0x07 /* [5.21.1.7] cdw11 and dw0: NSQ 15:0, NCQ 31:16, 0-based */
 #define NVME_NUM_QUEUES_NSQ FIELD(15, 0)
 #define NVME_NUM_QUEUES_NCQ FIELD(31, 16)
+#define NVME_FEAT_ASYNC_EVENT 0x0b /* [5.21.1.11] cdw11 */
+#define NVME_ASYNC_SMART FIELD(7, 0) /* critical warnings, the bits as in the log */
+#define NVME_ASYNC_NS    BIT(8)      /* namespace attribute notices */
 /* Read [6.9], Write [6.15]: cdw10 and cdw11 are the LBA, cdw12: */
 #define NVME_RW_NLB FIELD(15, 0) /* 0-based */
 #define NVME_RW_FUA BIT(30)
@@ -190,11 +222,17 @@ struct nvme_id_ctrl {
     uint8_t mdts;
     uint16_t cntlid;
     uint32_t ver;
-    uint8_t _rsvd1[256 - 84];
+    uint32_t rtd3r; /* in us: how long it takes to wake up, and */
+    uint32_t rtd3e; /* to shut down; 0: not said */
+    uint32_t oaes;
+    uint8_t _rsvd1[256 - 96];
     uint16_t oacs;
     uint8_t acl;
-    uint8_t aerl;
-    uint8_t _rsvd2[512 - 260];
+    uint8_t aerl; /* 0-based */
+    uint8_t frmw;
+    uint8_t lpa;
+    uint8_t elpe; /* 0-based */
+    uint8_t _rsvd2[512 - 263];
     uint8_t sqes;
     uint8_t cqes;
     uint16_t maxcmd;
@@ -209,6 +247,8 @@ struct nvme_id_ctrl {
     uint32_t sgls;
     uint8_t _rsvd4[4096 - 540];
 };
+#define NVME_OAES_NS BIT(8) /* namespace attribute notices */
+#define NVME_OACS_NS BIT(3) /* Namespace Management and Attachment */
 #define NVME_SQES_MIN FIELD(3, 0) /* CQES alike */
 #define NVME_SQES_MAX FIELD(7, 4)
 #define NVME_ONCS_DSM BIT(2)
@@ -223,9 +263,15 @@ _Static_assert(offsetof(struct nvme_id_ctrl, fr) == 64, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, mdts) == 77, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, cntlid) == 78, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, ver) == 80, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, rtd3r) == 84, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, rtd3e) == 88, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, oaes) == 92, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, oacs) == 256, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, acl) == 258, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, aerl) == 259, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, frmw) == 260, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, lpa) == 261, "nvme_id_ctrl layout");
+_Static_assert(offsetof(struct nvme_id_ctrl, elpe) == 262, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, sqes) == 512, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, cqes) == 513, "nvme_id_ctrl layout");
 _Static_assert(offsetof(struct nvme_id_ctrl, maxcmd) == 514, "nvme_id_ctrl layout");
@@ -259,7 +305,9 @@ struct nvme_id_ns {
     uint16_t nows;
     uint8_t _rsvd4[99 - 74];
     uint8_t nsattr;
-    uint8_t _rsvd2[128 - 100];
+    uint8_t _rsvd2[104 - 100];
+    uint8_t nguid[16]; /* 0: none */
+    uint8_t eui64[8];  /* 0: none */
     uint32_t lbaf[16];
     uint8_t _rsvd3[4096 - 192];
 };
@@ -287,6 +335,77 @@ _Static_assert(offsetof(struct nvme_id_ns, npdg) == 68, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, npda) == 70, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, nows) == 72, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, nsattr) == 99, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, nguid) == 104, "nvme_id_ns layout");
+_Static_assert(offsetof(struct nvme_id_ns, eui64) == 120, "nvme_id_ns layout");
 _Static_assert(offsetof(struct nvme_id_ns, lbaf) == 128, "nvme_id_ns layout");
+
+/* --- log pages [NVMe-1.4 5.14.1] --- */
+struct nvme_error_entry { /* [5.14.1.1, figure 193] */
+    uint64_t count; /* 0: no entry */
+    uint16_t sqid;  /* 0xffff: of no command */
+    uint16_t cid;
+    uint16_t status; /* as in a completion, the phase means nothing */
+    uint16_t location;
+    uint64_t lba;
+    uint32_t nsid;
+    uint8_t vendor;
+    uint8_t trtype;
+    uint8_t _rsvd0[32 - 30];
+    uint64_t specific;
+    uint16_t transport;
+    uint8_t _rsvd1[64 - 42];
+};
+_Static_assert(sizeof(struct nvme_error_entry) == 64, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, sqid) == 8, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, cid) == 10, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, status) == 12, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, location) == 14, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, lba) == 16, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, nsid) == 24, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, vendor) == 28, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, trtype) == 29, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, specific) == 32, "nvme_error_entry layout");
+_Static_assert(offsetof(struct nvme_error_entry, transport) == 40, "nvme_error_entry layout");
+
+struct nvme_smart { /* [5.14.1.2, figure 194] */
+    uint8_t warning;
+    uint8_t temperature[2]; /* in K */
+    uint8_t spare;          /* in percent, as the next two */
+    uint8_t spare_threshold;
+    uint8_t used;
+    uint8_t _rsvd0[32 - 6];
+    uint64_t units_read[2]; /* in 1000 x 512 bytes; this and the next nine: 128 bits */
+    uint64_t units_written[2];
+    uint64_t reads[2];
+    uint64_t writes[2];
+    uint64_t busy_minutes[2];
+    uint64_t power_cycles[2];
+    uint64_t power_hours[2];
+    uint64_t unsafe_shutdowns[2];
+    uint64_t media_errors[2];
+    uint64_t errors[2]; /* entries of the error log in the drive's life */
+    uint8_t _rsvd1[512 - 192];
+};
+#define NVME_SMART_SPARE       BIT(0)
+#define NVME_SMART_TEMPERATURE BIT(1)
+#define NVME_SMART_RELIABILITY BIT(2)
+#define NVME_SMART_READ_ONLY   BIT(3)
+#define NVME_SMART_BACKUP      BIT(4)
+#define NVME_SMART_PMR         BIT(5)
+_Static_assert(sizeof(struct nvme_smart) == 512, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, temperature) == 1, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, spare) == 3, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, spare_threshold) == 4, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, used) == 5, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, units_read) == 32, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, units_written) == 48, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, reads) == 64, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, writes) == 80, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, busy_minutes) == 96, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, power_cycles) == 112, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, power_hours) == 128, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, unsafe_shutdowns) == 144, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, media_errors) == 160, "nvme_smart layout");
+_Static_assert(offsetof(struct nvme_smart, errors) == 176, "nvme_smart layout");
 
 #define NVME_NSID_MAX 0xfffffffeu /* highest valid NSID [NVMe-1.4 6.1.2]; 0xffffffff: all */

@@ -32,8 +32,7 @@ struct nvme_queue *nvme_pool_take(struct nvme_ns *ns, bool *wait)
     }
     if (*wait) {
         c->pairs_wanted++;
-        c->wake = true;
-        nvme_ctrl_arm(c, ctrl_now(c)); /* lets the worker run */
+        ctrl_wake(c);
     }
     q->users++;
     return q;

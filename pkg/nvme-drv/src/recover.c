@@ -4,6 +4,7 @@
 #include "ctrl_priv.h"
 
 #include "log.h"
+#include "pool.h"
 #include <abi/types.h>
 
 #define RESET_PAUSE_NS 100000000ull /* between attempts */
@@ -40,7 +41,7 @@ static void ctrl_pause(struct nvme_ctrl *c, uint64_t ns)
     }
 }
 
-static int64_t ctrl_reset(struct nvme_ctrl *c)
+int64_t ctrl_reset(struct nvme_ctrl *c)
 {
     int64_t err = SK_OK;
 
@@ -79,15 +80,25 @@ static void ctrl_replay(struct nvme_ctrl *c)
         nvme_queue_replay(c->io[i], ctrl_now(c));
     }
     nvme_ctrl_watch(c, ctrl_now(c));
+    if (c->users == 0) {
+        c->idle_at_ns = ctrl_now(c);
+    }
     log_warn(
         "NVMe[%s]: The controller was reset and works again (reset %u); %u requests were in flight and are repeated",
         c->id.serial, c->resets, again);
 }
 
+static void ctrl_give_up(struct nvme_ctrl *c)
+{
+    log_error("NVMe[%s]: The controller is not used any more and all its requests fail; it needs a power cycle",
+              c->id.serial);
+    ctrl_die(c);
+}
+
 void nvme_ctrl_recover(struct nvme_ctrl *c)
 {
     c->reset_wanted = false;
-    if (c->state == CTRL_DEAD) {
+    if (c->state == CTRL_DEAD || c->state == CTRL_OFF) {
         return;
     }
     c->state = CTRL_RESETTING;
@@ -98,9 +109,39 @@ void nvme_ctrl_recover(struct nvme_ctrl *c)
         ctrl_replay(c);
         return;
     }
-    log_error("NVMe[%s]: The controller is not used any more and all its requests fail; it needs a power cycle",
-              c->id.serial);
-    ctrl_die(c);
+    ctrl_give_up(c);
+}
+
+/* From CTRL_OFF. */
+static void ctrl_switch_on(struct nvme_ctrl *c)
+{
+    c->state = CTRL_RESETTING;
+    if (ctrl_reset(c) != SK_OK) {
+        ctrl_give_up(c);
+        return;
+    }
+    c->state = CTRL_READY;
+    log_info("NVMe[%s]: The controller works again", c->id.serial);
+}
+
+bool nvme_ctrl_has_work(struct nvme_ctrl *c)
+{
+    return c->reset_wanted || c->pairs_wanted > 0 || ctrl_power_wanted(c);
+}
+
+void nvme_ctrl_work(struct nvme_ctrl *c)
+{
+    if (c->reset_wanted) {
+        nvme_ctrl_recover(c);
+    }
+    while (ctrl_power_wanted(c)) { /* a client may come while it is shut down */
+        if (c->state == CTRL_OFF) {
+            ctrl_switch_on(c);
+        } else {
+            ctrl_shut_down(c);
+        }
+    }
+    nvme_pool_fill(c);
 }
 
 static void ctrl_want_reset(struct nvme_ctrl *c)

@@ -163,6 +163,7 @@ static int64_t op_bind_ready(struct client *c, struct msg *m)
     }
     if (c->state == CLIENT_READY) {
         session_release(c);
+        client_use(c);
     }
     drop(&c->changed);
     c->changed = cap;

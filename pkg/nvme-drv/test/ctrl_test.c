@@ -296,6 +296,100 @@ static void test_write_cache(void **state)
     assert_int_equal(c->state, CTRL_READY);
 }
 
+/* --- shutdown --- */
+
+static void work(struct model *m)
+{
+    while (model_check(m)) {
+    }
+}
+
+static void test_shutdown(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    work(m);
+    assert_int_equal(c->state, CTRL_READY);
+    for (unsigned i = 1; i <= 3; i++) {
+        nvme_ctrl_unuse(c);
+        work(m);
+        assert_int_equal(c->state, CTRL_OFF);
+        assert_int_equal(m->shutdowns, i);
+        nvme_ctrl_use(c);
+        work(m);
+        assert_int_equal(c->state, CTRL_READY);
+        assert_int_equal(m->sq[1].entries, c->io[0]->entries);
+    }
+    assert_int_equal(m->shut_queues, 0);
+    nvme_ctrl_use(c); /* two users: the first that goes changes nothing */
+    nvme_ctrl_unuse(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_READY);
+}
+
+static void test_shutdown_unused(void **state)
+{
+    struct model *m = *state;
+
+    m->ctrl = calloc(1, sizeof(*m->ctrl));
+    m->ctrl->hw = &m->hw;
+    assert_int_equal(nvme_ctrl_start(m->ctrl), SK_OK);
+    assert_false(nvme_ctrl_has_work(m->ctrl));
+    m->now = nvme_ctrl_work_at(m->ctrl);
+    assert_true(nvme_ctrl_has_work(m->ctrl));
+    nvme_ctrl_work(m->ctrl);
+    assert_int_equal(m->ctrl->state, CTRL_OFF);
+    assert_int_equal(nvme_ctrl_work_at(m->ctrl), UINT64_MAX);
+}
+
+static void test_stop(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    nvme_ctrl_stop(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_READY); /* a client has requests in flight */
+    nvme_ctrl_unuse(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_OFF);
+    nvme_ctrl_use(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_OFF);
+}
+
+static void test_shutdown_fails(void **state)
+{
+    struct model *m = *state;
+    int64_t err;
+
+    m->id.rtd3e = 7000000;
+    struct nvme_ctrl *c = model_start(m, &err);
+    uint64_t start = m->now;
+
+    m->never_shut = true;
+    m->fail_admin = true; /* nor can the queues be deleted */
+    m->fail_admin_opcode = NVME_ADMIN_DELETE_SQ;
+    nvme_ctrl_unuse(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_OFF);
+    assert_int_equal(m->shutdowns, 1);
+    assert_true(m->now - start >= 7000000000ull && m->now - start < 8000000000ull);
+    m->fail_admin = false;
+    m->fail_resets = 1;
+    nvme_ctrl_use(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_READY);
+    m->all_ones = true; /* pulled out */
+    nvme_ctrl_unuse(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_DEAD);
+    assert_int_equal(m->isolated, 1);
+}
+
 /* --- partition table read through the driver --- */
 
 static void put(uint8_t *p, unsigned off, uint64_t v, unsigned bytes)
@@ -386,6 +480,10 @@ int main(void)
         T(test_command_sets),
         cmocka_unit_test(test_descs),
         T(test_write_cache),
+        T(test_shutdown),
+        T(test_shutdown_unused),
+        T(test_stop),
+        T(test_shutdown_fails),
         T(test_partitions),
         T(test_gpt_read_error),
         T(test_gpt_read_timeout),

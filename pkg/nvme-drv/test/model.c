@@ -210,6 +210,25 @@ static uint16_t run_create(struct model *m, const struct nvme_sqe *e, bool cq)
     return 0;
 }
 
+/* Submission queues first [NVMe-1.4 5.5, 5.6]. */
+static uint16_t run_delete(struct model *m, const struct nvme_sqe *e, bool cq)
+{
+    uint32_t qid = e->cdw10 & 0xffff;
+
+    if (qid == 0 || qid >= MODEL_QUEUES || (cq ? m->cq[qid].entries : m->sq[qid].entries) == 0) {
+        return 0x101;
+    }
+    if (cq) {
+        if (m->sq[qid].entries) {
+            return 0x10c;
+        }
+        m->cq[qid].entries = 0;
+    } else {
+        m->sq[qid].entries = 0;
+    }
+    return 0;
+}
+
 static void post(struct model *m, uint16_t sqid, uint16_t cid, uint16_t status, uint32_t dw0);
 
 /* dw0: 0 aborted, 1 not. */
@@ -238,6 +257,10 @@ static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *d
         return run_create(m, e, false);
     case 0x05:
         return run_create(m, e, true);
+    case 0x00:
+        return run_delete(m, e, false);
+    case 0x04:
+        return run_delete(m, e, true);
     case 0x08:
         *dw0 = run_abort(m, e);
         return 0;
@@ -424,7 +447,7 @@ static void sq_doorbell(struct model *m, uint16_t qid, uint32_t tail)
     struct model_sq *sq = &m->sq[qid];
 
     m->sq_doorbells += qid > 0;
-    if (sq->entries == 0 || tail >= sq->entries) {
+    if (sq->entries == 0 || tail >= sq->entries || (m->csts & 0xc)) {
         fprintf(stderr, "model: bad tail %u of queue %u\n", tail, qid);
         abort();
     }
@@ -463,6 +486,12 @@ static void write_cc(struct model *m, uint32_t v)
         m->held_count = m->dropped_count = 0;
         m->irq = 0;
         m->csts = m->never_stops ? 1 : 0;
+    } else if ((v >> 14 & 3) == 1 && (m->cc >> 14 & 3) != 1) {
+        m->shutdowns++;
+        for (unsigned i = 1; i < MODEL_QUEUES; i++) {
+            m->shut_queues += m->sq[i].entries > 0;
+        }
+        m->csts |= m->never_shut ? 1u << 2 : 2u << 2;
     }
     m->cc = v;
 }
@@ -586,10 +615,9 @@ bool model_check(struct model *m)
         return false;
     }
     run_check(m);
-    if (m->ctrl->reset_wanted) {
-        nvme_ctrl_recover(m->ctrl);
+    if (nvme_ctrl_has_work(m->ctrl)) {
+        nvme_ctrl_work(m->ctrl);
     }
-    nvme_pool_fill(m->ctrl);
     blkdev_flush();
     return true;
 }
@@ -697,6 +725,7 @@ struct nvme_ctrl *model_start(struct model *m, int64_t *err)
 {
     m->ctrl = calloc(1, sizeof(*m->ctrl));
     m->ctrl->hw = &m->hw;
+    nvme_ctrl_use(m->ctrl); /* the test is a client */
     *err = nvme_ctrl_start(m->ctrl);
     return m->ctrl;
 }

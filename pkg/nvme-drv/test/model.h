@@ -54,6 +54,7 @@ struct model {
     unsigned queues_granted;
     /* misbehaviour */
     bool all_ones, never_ready, never_stops, fatal, hold, wrong_cid, duplicate, bad_phase, no_irq, drop_admin;
+    bool never_shut;      /* a shutdown does not end */
     unsigned drop_io;     /* that many I/O commands are never answered */
     unsigned fatal_io;    /* at that many I/O commands the controller fails fatally (CSTS.CFS) */
     bool abort_works;     /* Abort ends commands that were dropped */
@@ -67,7 +68,7 @@ struct model {
     /* what happened */
     unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, zeroes, deac, deallocates, isolated,
         enables, lists, max_bytes;
-    unsigned dma_live, aborts;
+    unsigned dma_live, aborts, shutdowns, shut_queues; /* queues that were left at a shutdown */
     struct {
         uint16_t sqid;
         struct nvme_sqe sqe;

@@ -91,6 +91,43 @@ static void test_commands(void **state)
     fld(NVME_RW_PRACT, 29, 29), fld(NVME_RW_CHECK_GUARD, 28, 28), fld(NVME_RW_CHECK_APP, 27, 27);
     fld(NVME_RW_CHECK_REF, 26, 26);
     fld(NVME_NUM_QUEUES_NSQ, 15, 0), fld(NVME_NUM_QUEUES_NCQ, 31, 16);
+    /* 3.1.5, 3.1.6: SHN 01b normal; SHST 10b complete */
+    reg(field_prep(NVME_CC_SHN, NVME_CC_SHN_NORMAL), 0x4000);
+    reg(field_prep(NVME_CSTS_SHST, NVME_CSTS_SHST_COMPLETE), 0x8);
+}
+
+static void test_logs_and_events(void **state)
+{
+    (void)state;
+    reg(NVME_ADMIN_ASYNC_EVENT, 12), reg(NVME_ADMIN_NS_ATTACH, 21), reg(NVME_FEAT_ASYNC_EVENT, 11);
+    /* figures 186 (Get Log Page), 146 to 149 (events), 294 (feature 0Bh) */
+    fld(NVME_LOG_LID, 7, 0), fld(NVME_LOG_RAE, 15, 15), fld(NVME_LOG_NUMDL, 31, 16);
+    reg(NVME_LOG_ERROR, 1), reg(NVME_LOG_SMART, 2), reg(NVME_LOG_CHANGED_NS, 4), reg(NVME_NSID_ALL, 0xffffffff);
+    fld(NVME_EVENT_TYPE, 2, 0), fld(NVME_EVENT_INFO, 15, 8), fld(NVME_EVENT_LOG, 23, 16);
+    reg(NVME_EVENT_ERROR, 0), reg(NVME_EVENT_SMART, 1), reg(NVME_EVENT_NOTICE, 2), reg(NVME_NOTICE_NS_CHANGED, 0);
+    fld(NVME_ASYNC_SMART, 7, 0), fld(NVME_ASYNC_NS, 8, 8);
+    /* 5.19 (attachment), 4.10 (controller list) */
+    fld(NVME_ATTACH_SEL, 3, 0), reg(NVME_ATTACH, 0), reg(NVME_DETACH, 1);
+    reg(offsetof(struct nvme_ctrl_list, count), 0), reg(offsetof(struct nvme_ctrl_list, id[1]), 4);
+    /* figure 193: error information */
+    reg(offsetof(struct nvme_error_entry, count), 0), reg(offsetof(struct nvme_error_entry, sqid), 8);
+    reg(offsetof(struct nvme_error_entry, cid), 10), reg(offsetof(struct nvme_error_entry, status), 12);
+    reg(offsetof(struct nvme_error_entry, location), 14), reg(offsetof(struct nvme_error_entry, lba), 16);
+    reg(offsetof(struct nvme_error_entry, nsid), 24), reg(offsetof(struct nvme_error_entry, vendor), 28);
+    reg(offsetof(struct nvme_error_entry, trtype), 29), reg(offsetof(struct nvme_error_entry, specific), 32);
+    reg(offsetof(struct nvme_error_entry, transport), 40), reg(sizeof(struct nvme_error_entry), 64);
+    /* figure 194: SMART; the 128-bit numbers by their last byte */
+    reg(offsetof(struct nvme_smart, warning), 0), reg(offsetof(struct nvme_smart, temperature), 1);
+    reg(offsetof(struct nvme_smart, spare), 3), reg(offsetof(struct nvme_smart, spare_threshold), 4);
+    reg(offsetof(struct nvme_smart, used), 5), reg(offsetof(struct nvme_smart, units_read), 47 - 15);
+    reg(offsetof(struct nvme_smart, units_written), 63 - 15), reg(offsetof(struct nvme_smart, reads), 79 - 15);
+    reg(offsetof(struct nvme_smart, writes), 95 - 15), reg(offsetof(struct nvme_smart, busy_minutes), 111 - 15);
+    reg(offsetof(struct nvme_smart, power_cycles), 127 - 15), reg(offsetof(struct nvme_smart, power_hours), 143 - 15);
+    reg(offsetof(struct nvme_smart, unsafe_shutdowns), 159 - 15);
+    reg(offsetof(struct nvme_smart, media_errors), 175 - 15), reg(offsetof(struct nvme_smart, errors), 191 - 15);
+    reg(sizeof(struct nvme_smart), 512);
+    fld(NVME_SMART_SPARE, 0, 0), fld(NVME_SMART_TEMPERATURE, 1, 1), fld(NVME_SMART_RELIABILITY, 2, 2);
+    fld(NVME_SMART_READ_ONLY, 3, 3), fld(NVME_SMART_BACKUP, 4, 4), fld(NVME_SMART_PMR, 5, 5);
 }
 
 static void test_identify(void **state)
@@ -103,6 +140,10 @@ static void test_identify(void **state)
     reg(offsetof(struct nvme_id_ctrl, cntlid), 78), reg(offsetof(struct nvme_id_ctrl, ver), 80);
     reg(offsetof(struct nvme_id_ctrl, oacs), 256), reg(offsetof(struct nvme_id_ctrl, acl), 258);
     reg(offsetof(struct nvme_id_ctrl, aerl), 259), reg(offsetof(struct nvme_id_ctrl, sqes), 512);
+    reg(offsetof(struct nvme_id_ctrl, rtd3r), 84), reg(offsetof(struct nvme_id_ctrl, rtd3e), 88);
+    reg(offsetof(struct nvme_id_ctrl, oaes), 92), reg(offsetof(struct nvme_id_ctrl, frmw), 260);
+    reg(offsetof(struct nvme_id_ctrl, lpa), 261), reg(offsetof(struct nvme_id_ctrl, elpe), 262);
+    fld(NVME_OAES_NS, 8, 8), fld(NVME_OACS_NS, 3, 3);
     reg(offsetof(struct nvme_id_ctrl, cqes), 513), reg(offsetof(struct nvme_id_ctrl, maxcmd), 514);
     reg(offsetof(struct nvme_id_ctrl, nn), 516), reg(offsetof(struct nvme_id_ctrl, oncs), 520);
     reg(offsetof(struct nvme_id_ctrl, fuses), 522), reg(offsetof(struct nvme_id_ctrl, fna), 524);
@@ -121,6 +162,7 @@ static void test_identify(void **state)
     reg(offsetof(struct nvme_id_ns, npwg), 64), reg(offsetof(struct nvme_id_ns, npwa), 66);
     reg(offsetof(struct nvme_id_ns, npdg), 68), reg(offsetof(struct nvme_id_ns, npda), 70);
     reg(offsetof(struct nvme_id_ns, nows), 72);
+    reg(offsetof(struct nvme_id_ns, nguid), 119 - 15), reg(offsetof(struct nvme_id_ns, eui64), 127 - 7);
     fld(NVME_NSFEAT_OPTPERF, 4, 4), fld(NVME_DLFEAT_DEAC, 3, 3);
     reg(offsetof(struct nvme_id_ns, nsattr), 99), reg(offsetof(struct nvme_id_ns, lbaf), 128);
     reg(offsetof(struct nvme_id_ns, lbaf[15]), 188);
@@ -131,8 +173,9 @@ static void test_identify(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registers), cmocka_unit_test(test_register_fields), cmocka_unit_test(test_queue_entries),
-        cmocka_unit_test(test_commands),  cmocka_unit_test(test_identify),
+        cmocka_unit_test(test_registers),     cmocka_unit_test(test_register_fields),
+        cmocka_unit_test(test_queue_entries), cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_identify),      cmocka_unit_test(test_logs_and_events),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
