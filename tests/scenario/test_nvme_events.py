@@ -25,7 +25,7 @@ def test_shutdown(system):
     system.add_nvme(system.disk())
     start = f"""for i = 1, 3 do
       local d; repeat local ok; ok, d = pcall(disk, "device={SERIAL}:n1") until ok;
-      test(d, "--ops 300 --seed " .. i):wait(); d:drop(); for k = 1, 5e5 do end;
+      test(d, "--ops 300 --seed " .. i):wait(); d:drop(); for k = 1, 5e6 do end;
     end print("rounds", "done")"""
     system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
     with system.boot(ned=DYNAMIC % start) as session:
