@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Booting entries of modules.list: make E=ENTRY qemu | elfimage | grub2iso | show, make listentries.
+# Booting entries of modules.list: make E=ENTRY qemu | bochs | elfimage | grub2iso | show, make listentries.
 # The user's settings: Makeconf.boot of the build folder (conf/Makeconf.boot) or of the source tree.
 -include $(firstword $(wildcard $(O)/conf/Makeconf.boot $(SRC)/conf/Makeconf.boot))
 
@@ -21,13 +21,19 @@ skboot = $(SRC)/tools/boot/skboot $1 --entry $(call sh-quote,$(E)) --list $(call
     --search $(call sh-quote,$(MODULE_SEARCH_PATH)) --qemu-path $(call sh-quote,$(QEMU_PATH)) \
     --qemu-options $(call sh-quote,$(QEMU_OPTIONS) $(QEMU_OPTIONS-amd64))
 
-.PHONY: qemu elfimage grub2iso listentries show guest debian tiny memtest
+# What Bochs emulates: a model of `bochs --help cpu`, and MiB.
+BOCHS_CPU ?= corei7_skylake_x
+BOCHS_MEMORY ?= 512
+
+.PHONY: qemu bochs elfimage grub2iso listentries show guest debian tiny memtest
 listentries show:
 	$(Q)$(call skboot,$@)
 qemu: all $(DEFAULT_DISK)
 	$(Q)$(call skboot,$@)
 grub2iso: all
 	$(Q)$(call skboot,$@)
+bochs: all
+	$(Q)$(call skboot,$@) --bochs-cpu $(call sh-quote,$(BOCHS_CPU)) --bochs-memory $(call sh-quote,$(BOCHS_MEMORY))
 elfimage: all
 	$(Q)$(call skboot,$@) > /dev/null
 	$(Q)mkdir -p $(O)/images
