@@ -196,6 +196,35 @@ function Cap:control(line)
     return check(("run the server's command '%s'"):format(line), text, understood), understood
 end
 
+-- What a block server counts: { { client = "cl1", disk = "SERIAL:n1", depth = 0, read = { ops = 1, ... }, ... }, ... };
+-- .namespaces has the same for each namespace. The server sends lines of a key ("read.ops") and its value.
+local stat_names = { client = true, namespace = true, disk = true }
+local function stat_put(entry, key, value)
+    local path, last = key:match("^(.-)%.?([^.]+)$")
+    for name in path:gmatch("[^.]+") do
+        entry[name] = entry[name] or {}
+        entry = entry[name]
+    end
+    entry[tonumber(last) or last] = stat_names[key] and value or tonumber(value)
+end
+function Cap:stat(client)
+    check_type("stat(): the client", client, "string", true)
+    local text, understood = self:control("counters " .. (client or ""))
+    if not understood or (client and not text:find("^client ")) then
+        fail("stat(): the server says: %s", (text:gsub("%s+$", "")))
+    end
+    local all, entry = { namespaces = {} }, nil
+    for key, value in text:gmatch("(%S+) ([^\n]*)\n") do
+        if key == "client" or key == "namespace" then
+            local list = key == "client" and all or all.namespaces
+            entry = {}
+            list[#list + 1] = entry
+        end
+        stat_put(entry or fail("stat(): %s is no block server", tostring(names[self] or self)), key, value)
+    end
+    return all
+end
+
 -- A capability has one type; casts are there for scripts that spell it out.
 function L4.cast(_, cap) return cap end
 

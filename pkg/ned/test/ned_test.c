@@ -140,6 +140,23 @@ static void test_control(void **state)
     bad(HEAD "L4.Env.sigma0:control('x')", "is no channel to a server");
 }
 
+static void test_stat(void **state)
+{
+    (void)state;
+    os_fake_answer = "client 7\ndisk my disk\ndepth 2\nread.ops 12\nread.histogram.1024 3\nclient b\nnamespace S:n1\nread.ops 13\n";
+    good(HEAD "local s = L4.cast(L4.Proto.Factory, l:new_channel()):stat()\n"
+              "assert(#s == 2 and s[1].client == '7' and s[1].disk == 'my disk' and s[1].depth == 2)\n"
+              "assert(s[1].read.ops == 12 and s[1].read.histogram[1024] == 3 and s[2].client == 'b')\n"
+              "assert(#s.namespaces == 1 and s.namespaces[1].read.ops == 13)\n"
+              "l:new_channel():stat('7')");
+    assert_non_null(strstr(os_fake_trace, "control <counters >\ncontrol <counters 7>\n"));
+    os_fake_answer = "there is no client 'x'\n";
+    bad(HEAD "l:new_channel():stat('x')", "test.ned:2: stat(): the server says: there is no client 'x'");
+    os_fake_answer = "not lines of ours\n";
+    bad(HEAD "l:new_channel():stat()", "test.ned:2: stat(): a channel is no block server");
+    os_fake_answer = "an answer\n";
+}
+
 static void test_wait(void **state)
 {
     (void)state;
@@ -314,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_io_files),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_control),
+        cmocka_unit_test(test_stat),
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_exit_handler),
         cmocka_unit_test(test_exit_handler_error),

@@ -18,11 +18,12 @@ static void queue_clear(struct blk_queue *q)
         q->req[i].next_free = (uint16_t)(i + 1); /* BLK_QUEUE_SIZE ends the list */
     }
     q->free_req = 0;
+    q->finished = BLK_QUEUE_SIZE;
 }
 
-void blkdev_init(struct blkdev *d)
+void blkdev_init(struct blkdev *d, struct qos *qos)
 {
-    *d = (struct blkdev){.generation = 1};
+    *d = (struct blkdev){.qos = qos, .generation = 1};
     gmem_init(&d->mem);
     for (unsigned i = 0; i < BLK_QUEUES; i++) {
         d->queue[i].dev = d;
@@ -243,6 +244,9 @@ bool blkdev_stop(struct blkdev *d)
         d->queue[i].enabled = false;
         idle = idle && d->queue[i].busy == 0;
     }
+    if (!idle && d->qos->limited_since_ns) {
+        blkdev_limit_over(d);
+    }
     return idle;
 }
 
@@ -253,6 +257,9 @@ void blkdev_pairs_release(struct blkdev *d)
             nvme_pool_put(d->queue[i].nq);
             d->queue[i].nq = NULL;
         }
+    }
+    if (d->target.ns) {
+        fair_leave(&d->target.ns->ctrl->fair, &d->qos->fair);
     }
 }
 

@@ -9,7 +9,9 @@
  *
  * A request needs command slots and list pages of its NVMe queue pair (pool.h). When there are none it is kept as the
  * queue's `stalled` request and goes on in blkdev_flush() after the next completions; later chains wait in the ring.
- * While the controller is reset the queue waits the same way.
+ * While the controller is reset the queue waits the same way. What is beyond the client's share of the drive (fair.h)
+ * waits as the stalled request until one of the client's own commands has ended, and what is beyond its limits
+ * (limit.h) until qos->arm()'s time.
  *
  * A violation of the virtio protocol breaks the queue: nothing more is taken or returned, needs_reset is set and
  * changed() called; blkdev_reset() repairs it. `busy` counts the requests that have not ended, whatever happened to the
@@ -17,6 +19,7 @@
 #pragma once
 
 #include "ctrl.h"
+#include "qos.h"
 #include <virtio/blk.h>
 #include <virtio/vring.h>
 
@@ -27,6 +30,7 @@
 #define BLK_RANGES_MAX 64u             /* ranges of a discard or write zeroes request, */
 #define BLK_DISCARD_SECTORS (1u << 22) /* and sectors of each: what one request may keep the drive busy with */
 #define BLK_ZEROES_SECTORS (1u << 16)
+#define BLK_DISCARD_CHARGE (1u << 20) /* most bytes that a discarded range counts for in the limits */
 
 struct blk_target {
     struct nvme_ns *ns;
@@ -40,11 +44,14 @@ struct blk_queue;
 struct blk_req {
     struct blk_queue *queue;
     volatile uint8_t *status; /* in the client's memory */
+    uint64_t start_ns;        /* its chain was taken */
+    uint64_t bytes;           /* for the statistics */
     uint32_t written;         /* bytes to report when it succeeds */
     uint16_t head;
     uint16_t pending; /* commands in flight, and 1 while it is being submitted */
     uint16_t next_free;
     uint8_t type;   /* enum virtio_blk_type */
+    uint8_t kind;   /* enum stat_kind */
     uint8_t result; /* enum virtio_blk_status */
 };
 
@@ -57,10 +64,13 @@ struct blk_queue {
     bool ready;            /* addresses are set and checked */
     bool enabled;          /* takes chains */
     bool dirty, waiting;   /* in the lists of blkdev_flush() */
+    bool admitted;         /* the request being submitted is within the limits */
+    uint16_t finished;     /* requests whose used entries are not shown yet; BLK_QUEUE_SIZE ends the list */
     struct blk_queue *next_dirty, *next_waiting;
     uint32_t busy;
     /* the request being submitted, also across a stall */
     struct blk_req *stalled;
+    enum { STALL_RESOURCES, STALL_SHARE, STALL_LIMIT } why;
     struct dma_cursor cursor;
     uint64_t lba;
     struct blk_range {
@@ -78,12 +88,14 @@ struct blk_queue {
 };
 
 struct blkdev {
+    struct qos *qos;          /* stays over blkdev_init() */
     struct blk_target target; /* ns == NULL: not attached */
     struct gmem mem;
     uint64_t offered, features;
     struct virtio_blk_config config;
     uint32_t generation; /* of the configuration */
     bool needs_reset;
+    bool wants_share;           /* a queue waits for a command of this client to end */
     bool fua;                   /* writes must be durable when they end: the driver sends no flush */
     void (*changed)(void *ctx); /* needs_reset was set, or the last busy request of a stopped queue has ended */
     void *changed_ctx;
@@ -91,7 +103,7 @@ struct blkdev {
     struct blk_queue queue[BLK_QUEUES];
 };
 
-void blkdev_init(struct blkdev *d);
+void blkdev_init(struct blkdev *d, struct qos *qos);
 void blkdev_attach(struct blkdev *d, const struct blk_target *target);
 
 /* SK_EINVAL: not a subset of what is offered, or without VIRTIO_F_VERSION_1; SK_EBUSY: a queue runs. */
@@ -112,11 +124,19 @@ void blkdev_kick(struct blk_queue *q);
 /* After completions or a recovery: continues waiting queues, publishes used rings, interrupts drivers. */
 void blkdev_flush(void);
 
-/* Stops all queues. True: all requests have ended; false: call again later (changed() tells when). */
+/* The time that qos->arm() was told has come. */
+void blkdev_limit_over(struct blkdev *d);
+
+/* Stops all queues; their requests do not wait for limits any more. True: all requests have ended; false: call again
+ * later (changed() tells when). */
 bool blkdev_stop(struct blkdev *d);
 /* Back to the state after attach; memory stays. Only when blkdev_stop() was true. */
 void blkdev_reset(struct blkdev *d);
 /* Gives the queue pairs back. Before blkdev_init() or blkdev_reset() of a device that ran. */
 void blkdev_pairs_release(struct blkdev *d);
+/* For blkrange.c: may the queue put one more command now? Otherwise it stalls. */
+bool blkdev_may_put(struct blk_queue *q);
+/* Puts a command of the request, which moves so many bytes. */
+void blkdev_put(struct blk_queue *q, struct blk_req *r, struct nvme_cmd *cmd, uint32_t bytes, uint64_t now);
 /* Breaks the queue from outside (its memory went away). */
 void blkdev_queue_break(struct blk_queue *q, const char *why);

@@ -73,7 +73,7 @@ static void range_add(struct blk_queue *q, const struct virtio_blk_range *r)
     }
 }
 
-uint8_t blkrange_prepare(struct blk_queue *q, const struct blk_req *r, const struct vring_seg *seg, unsigned count)
+uint8_t blkrange_prepare(struct blk_queue *q, struct blk_req *r, const struct vring_seg *seg, unsigned count)
 {
     const struct blkdev *d = q->dev;
     bool discard = r->type == VIRTIO_BLK_T_DISCARD;
@@ -97,6 +97,7 @@ uint8_t blkrange_prepare(struct blk_queue *q, const struct blk_req *r, const str
     q->range_count = q->range_index = 0;
     for (int i = 0; i < n; i++) {
         range_add(q, &list[i]);
+        r->bytes += (uint64_t)list[i].num_sectors * VIRTIO_BLK_SECTOR;
     }
     return VIRTIO_BLK_S_OK;
 }
@@ -126,12 +127,14 @@ static bool build_discard(struct blk_queue *q, struct nvme_queue *nq, struct nvm
     return true;
 }
 
-/* The next piece: no longer than data could be, as controllers may apply that limit here too [NVMe-1.4 6.16]. */
-static void build_zeroes(struct blk_queue *q, struct nvme_cmd *cmd, struct nvme_sqe *sqe)
+/* The next piece, whose bytes it returns: no longer than data could be, as controllers may apply that limit here too
+ * [NVMe-1.4 6.16]. */
+static uint32_t build_zeroes(struct blk_queue *q, struct nvme_cmd *cmd, struct nvme_sqe *sqe)
 {
     const struct blkdev *d = q->dev;
     struct blk_range *r = &q->range[q->range_index];
-    uint32_t blocks = min(r->blocks, d->target.ns->max_transfer / d->target.ns->info.block_size);
+    uint32_t most = min(d->target.ns->max_transfer, FAIR_COMMAND_MAX);
+    uint32_t blocks = min(r->blocks, most / d->target.ns->info.block_size);
 
     cmd->lba = r->lba;
     sqe->opcode = NVME_IO_WRITE_ZEROES;
@@ -143,30 +146,29 @@ static void build_zeroes(struct blk_queue *q, struct nvme_cmd *cmd, struct nvme_
     r->lba += blocks;
     r->blocks -= blocks;
     q->range_index += r->blocks == 0;
+    return blocks * d->target.ns->info.block_size;
 }
 
-int64_t blkrange_submit(struct blk_queue *q, struct blk_req *r, uint64_t now, nvme_done_fn done)
+int64_t blkrange_submit(struct blk_queue *q, struct blk_req *r, uint64_t now)
 {
     struct nvme_ns *ns = q->dev->target.ns;
 
     while (q->range_index < q->range_count) {
         struct nvme_sqe *sqe;
-        struct nvme_cmd *cmd = nvme_queue_get(q->nq, &sqe);
+        struct nvme_cmd *cmd = blkdev_may_put(q) ? nvme_queue_get(q->nq, &sqe) : NULL;
+        uint32_t bytes = 0;
 
         if (!cmd) {
             return SK_EAGAIN;
         }
         if (r->type == VIRTIO_BLK_T_WRITE_ZEROES) {
-            build_zeroes(q, cmd, sqe);
+            bytes = build_zeroes(q, cmd, sqe);
         } else if (!build_discard(q, q->nq, cmd, sqe)) {
             nvme_queue_unget(q->nq, cmd);
             return SK_EAGAIN;
         }
         sqe->nsid = ns->nsid;
-        cmd->done = done;
-        cmd->ctx = r;
-        r->pending++;
-        nvme_queue_put(q->nq, cmd, now);
+        blkdev_put(q, r, cmd, bytes, now);
     }
     return SK_OK;
 }

@@ -9,6 +9,7 @@
 /* The features and limits for the configuration; the target is set. */
 void blkrange_offer(struct blkdev *d);
 /* Copies and checks the ranges in count segments. VIRTIO_BLK_S_OK: submit; otherwise the request's end. */
-uint8_t blkrange_prepare(struct blk_queue *q, const struct blk_req *r, const struct vring_seg *seg, unsigned count);
-/* Puts the commands that are left, each with a reference to the request: SK_OK, or SK_EAGAIN: no slot or list page. */
-int64_t blkrange_submit(struct blk_queue *q, struct blk_req *r, uint64_t now, nvme_done_fn done);
+uint8_t blkrange_prepare(struct blk_queue *q, struct blk_req *r, const struct vring_seg *seg, unsigned count);
+/* Puts the commands that are left, each with a reference to the request: SK_OK, or SK_EAGAIN: no slot, list page or
+ * share. */
+int64_t blkrange_submit(struct blk_queue *q, struct blk_req *r, uint64_t now);

@@ -9,7 +9,7 @@
 
 #define ERRORS_LOGGED 32u /* per client; further ones are only counted */
 
-static struct blk_queue *dirty_queues, *waiting_queues;
+static struct blk_queue *dirty_queues, *waiting_queues, **waiting_end = &waiting_queues;
 
 static void mark_dirty(struct blk_queue *q)
 {
@@ -20,12 +20,24 @@ static void mark_dirty(struct blk_queue *q)
     }
 }
 
+/* At the end: whoever waits longest is the next to get a slot. */
 static void mark_waiting(struct blk_queue *q)
 {
     if (!q->waiting) {
         q->waiting = true;
-        q->next_waiting = waiting_queues;
-        waiting_queues = q;
+        q->next_waiting = NULL;
+        *waiting_end = q;
+        waiting_end = &q->next_waiting;
+    }
+}
+
+/* The device's queues that are stalled for that reason go on in blkdev_flush(). */
+static void resume_stalled(struct blkdev *d, unsigned why)
+{
+    for (unsigned i = 0; i < BLK_QUEUES; i++) {
+        if (d->queue[i].stalled && d->queue[i].why == why) {
+            mark_waiting(&d->queue[i]);
+        }
     }
 }
 
@@ -57,10 +69,27 @@ static void req_finish(struct blk_req *r)
         *r->status = r->result;
         vring_push(&q->vq, r->head, r->result == VIRTIO_BLK_S_OK ? r->written : 1);
     }
-    r->next_free = q->free_req;
-    q->free_req = (uint16_t)(r - q->req);
-    q->busy--;
+    r->next_free = q->finished;
+    q->finished = (uint16_t)(r - q->req);
     mark_dirty(q);
+}
+
+/* Their used entries are shown. */
+static void queue_account(struct blk_queue *q)
+{
+    struct blkdev *d = q->dev;
+    struct nvme_hw *hw = d->target.ns->ctrl->hw;
+    uint64_t now = hw->ops->now_ns(hw);
+
+    while (q->finished != BLK_QUEUE_SIZE) {
+        struct blk_req *r = &q->req[q->finished];
+
+        stat_end(&d->qos->stat, r->kind, r->bytes, now - r->start_ns, r->result == VIRTIO_BLK_S_OK);
+        q->finished = r->next_free;
+        r->next_free = q->free_req;
+        q->free_req = (uint16_t)(r - q->req);
+        q->busy--;
+    }
 }
 
 static void req_unref(struct blk_req *r)
@@ -86,23 +115,53 @@ static void log_failure(struct blkdev *d, const struct nvme_cmd *cmd, uint32_t s
 static void cmd_done(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
 {
     struct blk_req *r = cmd->ctx;
+    struct blkdev *d = r->queue->dev;
 
     (void)dw0;
+    d->qos->fair.in_flight -= cmd->cost;
+    d->qos->stat.retries += cmd->tries;
+    if (d->wants_share) {
+        d->wants_share = false;
+        resume_stalled(d, STALL_SHARE);
+    }
     if (NVME_STATUS_CODE(status) != 0) {
         r->result = VIRTIO_BLK_S_IOERR;
-        log_failure(r->queue->dev, cmd, status);
+        log_failure(d, cmd, status);
     }
     req_unref(r);
 }
 
 /* --- submission --- */
 
+/* Every command passes here. */
+void blkdev_put(struct blk_queue *q, struct blk_req *r, struct nvme_cmd *cmd, uint32_t bytes, uint64_t now)
+{
+    cmd->done = cmd_done;
+    cmd->ctx = r;
+    cmd->cost = fair_cost(bytes);
+    q->dev->qos->fair.in_flight += cmd->cost;
+    r->pending++;
+    nvme_queue_put(q->nq, cmd, now);
+}
+
+bool blkdev_may_put(struct blk_queue *q)
+{
+    struct blkdev *d = q->dev;
+
+    if (fair_may_send(&d->target.ns->ctrl->fair, &d->qos->fair)) {
+        return true;
+    }
+    q->why = STALL_SHARE;
+    d->wants_share = true;
+    return false;
+}
+
 /* Puts one command. false: the queue is full. */
 static bool submit_flush(struct blk_queue *q, struct blk_req *r, uint64_t now)
 {
     struct nvme_ns *ns = q->dev->target.ns;
     struct nvme_sqe *sqe;
-    struct nvme_cmd *cmd = nvme_queue_get(q->nq, &sqe);
+    struct nvme_cmd *cmd = blkdev_may_put(q) ? nvme_queue_get(q->nq, &sqe) : NULL;
 
     if (!cmd) {
         return false;
@@ -110,10 +169,7 @@ static bool submit_flush(struct blk_queue *q, struct blk_req *r, uint64_t now)
     sqe->opcode = NVME_IO_FLUSH;
     sqe->nsid = ns->nsid;
     cmd->lba = 0;
-    cmd->done = cmd_done;
-    cmd->ctx = r;
-    r->pending++;
-    nvme_queue_put(q->nq, cmd, now);
+    blkdev_put(q, r, cmd, 0, now);
     return true;
 }
 
@@ -123,13 +179,14 @@ static int64_t submit_rw(struct blk_queue *q, struct blk_req *r, uint64_t now)
     struct blkdev *d = q->dev;
     struct nvme_ns *ns = d->target.ns;
     struct nvme_sqe *sqe;
-    struct nvme_cmd *cmd = nvme_queue_get(q->nq, &sqe);
+    struct nvme_cmd *cmd = blkdev_may_put(q) ? nvme_queue_get(q->nq, &sqe) : NULL;
     bool write = r->type == VIRTIO_BLK_T_OUT;
 
     if (!cmd) {
         return SK_EAGAIN;
     }
-    int64_t bytes = dptr_build(q->nq, cmd, sqe, ns->ctrl->id.dptr, &q->cursor, ns->max_transfer, ns->info.block_size);
+    int64_t bytes = dptr_build(q->nq, cmd, sqe, ns->ctrl->id.dptr, &q->cursor, min(ns->max_transfer, FAIR_COMMAND_MAX),
+                               ns->info.block_size);
 
     if (bytes < 0) {
         nvme_queue_unget(q->nq, cmd);
@@ -144,12 +201,40 @@ static int64_t submit_rw(struct blk_queue *q, struct blk_req *r, uint64_t now)
     sqe->cdw12 = (blocks - 1) | (write && d->fua ? (uint32_t)NVME_RW_FUA : 0);
     nvme_ns_finish(ns, sqe);
     cmd->lba = q->lba;
-    cmd->done = cmd_done;
-    cmd->ctx = r;
     q->lba += blocks;
-    r->pending++;
-    nvme_queue_put(q->nq, cmd, now);
+    blkdev_put(q, r, cmd, (uint32_t)bytes, now);
     return SK_OK;
+}
+
+/* Is the request within the client's limits? If so, it counts. Those of a stopped queue do not wait. */
+static bool req_admit(struct blk_queue *q, const struct blk_req *r, uint64_t now)
+{
+    struct qos *qos = q->dev->qos;
+    uint64_t until = q->enabled ? limit_wait(&qos->limit, now) : 0;
+
+    if (until) {
+        q->why = STALL_LIMIT;
+        qos->limited_since_ns = qos->limited_since_ns ? qos->limited_since_ns : now;
+        qos->arm(qos->arm_ctx, until);
+        return false;
+    }
+    bool ranges = r->kind == STAT_DISCARD || r->kind == STAT_ZEROES;
+
+    limit_charge(&qos->limit, now, ranges ? max(q->range_count, 1u) : 1,
+                 r->kind == STAT_DISCARD ? min(r->bytes, q->range_count * (uint64_t)BLK_DISCARD_CHARGE) : r->bytes);
+    return true;
+}
+
+void blkdev_limit_over(struct blkdev *d)
+{
+    struct qos *qos = d->qos;
+    struct nvme_hw *hw = d->target.ns->ctrl->hw;
+
+    if (qos->limited_since_ns) {
+        qos->stat.limited_ns += hw->ops->now_ns(hw) - qos->limited_since_ns;
+        qos->limited_since_ns = 0;
+        resume_stalled(d, STALL_LIMIT);
+    }
 }
 
 /* Submits what is left of the request. False: it stalled. */
@@ -158,14 +243,18 @@ static bool req_submit(struct blk_queue *q, struct blk_req *r, uint64_t now)
     struct nvme_ctrl *c = q->dev->target.ns->ctrl;
     int64_t err = SK_OK;
 
-    if (c->state == CTRL_DEAD) {
+    q->why = STALL_RESOURCES;
+    q->admitted = q->admitted || !q->dev->qos->limit.on || req_admit(q, r, now);
+    if (!q->admitted) {
+        err = SK_EAGAIN;
+    } else if (c->state == CTRL_DEAD) {
         r->result = VIRTIO_BLK_S_IOERR;
     } else if (c->state != CTRL_READY) {
         err = SK_EAGAIN;
     } else if (r->type == VIRTIO_BLK_T_FLUSH) {
         err = submit_flush(q, r, now) ? SK_OK : SK_EAGAIN;
     } else if (r->type == VIRTIO_BLK_T_DISCARD || r->type == VIRTIO_BLK_T_WRITE_ZEROES) {
-        err = blkrange_submit(q, r, now, cmd_done);
+        err = blkrange_submit(q, r, now);
     } else {
         while (q->cursor.index < q->cursor.count && err == SK_OK) {
             err = submit_rw(q, r, now);
@@ -273,6 +362,8 @@ static bool prepare_rw(struct blk_queue *q, struct blk_req *r, const struct virt
 {
     struct blkdev *d = q->dev;
     bool write = h->type == VIRTIO_BLK_T_OUT;
+
+    r->kind = write ? STAT_WRITE : STAT_READ;
     uint32_t per_block = d->target.ns->info.block_size / VIRTIO_BLK_SECTOR;
 
     if ((write && d->target.readonly) || c->readable != (write ? c->count : 0)) {
@@ -285,6 +376,7 @@ static bool prepare_rw(struct blk_queue *q, struct blk_req *r, const struct virt
         return false;
     }
     q->lba = d->target.first + h->sector / per_block;
+    r->bytes = (uint64_t)bytes;
     r->written = write ? 1 : (uint32_t)bytes + 1;
     return true;
 }
@@ -325,9 +417,11 @@ static bool req_prepare(struct blk_queue *q, struct blk_req *r, struct blk_chain
         }
         break;
     case VIRTIO_BLK_T_FLUSH:
+        r->kind = STAT_FLUSH;
         break;
     case VIRTIO_BLK_T_DISCARD:
     case VIRTIO_BLK_T_WRITE_ZEROES:
+        r->kind = h.type == VIRTIO_BLK_T_DISCARD ? STAT_DISCARD : STAT_ZEROES;
         if (c->readable == c->count) {
             r->result = blkrange_prepare(q, r, c->seg, c->count);
         }
@@ -358,7 +452,7 @@ static int queue_step(struct blk_queue *q, uint64_t now)
     volatile uint8_t *status = take_status(&q->dev->mem, &c);
 
     if (!status || q->free_req == BLK_QUEUE_SIZE) {
-        return vring_fail(&q->vq, "request without room for its status");
+        return vring_fail(&q->vq, status ? "more requests than entries" : "request without room for its status");
     }
     struct blk_req *r = &q->req[q->free_req];
 
@@ -368,6 +462,11 @@ static int queue_step(struct blk_queue *q, uint64_t now)
     r->head = vc.head;
     r->pending = 1;
     r->written = 1;
+    r->start_ns = now;
+    r->bytes = 0;
+    r->kind = STAT_OTHER;
+    q->admitted = false;
+    stat_begin(&q->dev->qos->stat);
     if (!req_prepare(q, r, &c)) {
         req_unref(r);
         return 1;
@@ -386,6 +485,7 @@ static void queue_run(struct blk_queue *q)
     if (q->wants_pair) {
         q->nq = nvme_pool_better(ns, q->nq, &q->wants_pair);
     }
+    fair_enter(&ctrl->fair, &q->dev->qos->fair, now);
     if (q->stalled && !req_submit(q, q->stalled, now)) {
         result = SK_EAGAIN;
     }
@@ -398,7 +498,9 @@ static void queue_run(struct blk_queue *q)
         }
     }
     if (result == SK_EAGAIN) {
-        mark_waiting(q);
+        if (q->why == STALL_RESOURCES) {
+            mark_waiting(q);
+        }
     } else if (result < 0) {
         blkdev_queue_break(q, vring_error(&q->vq));
     }
@@ -421,6 +523,7 @@ void blkdev_flush(void)
     struct blk_queue *q = waiting_queues;
 
     waiting_queues = NULL;
+    waiting_end = &waiting_queues;
     while (q) {
         struct blk_queue *next = q->next_waiting;
 
@@ -436,6 +539,7 @@ void blkdev_flush(void)
         if (!d->needs_reset && vring_publish(&q->vq) && q->call) {
             q->call(q->call_ctx);
         }
+        queue_account(q);
         if (!q->enabled && q->busy == 0 && d->changed) {
             d->changed(d->changed_ctx); /* the owner may release everything now */
         }

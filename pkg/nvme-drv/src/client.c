@@ -2,6 +2,8 @@
 // Clients and their claims: see client.h.
 #include "client.h"
 
+#include "stat_show.h"
+
 #include <proto/blk_factory.h>
 #include <shell/shell.h>
 #include <sk/env.h>
@@ -23,6 +25,35 @@ static unsigned known_count;
 static bool known_all;
 static cap_t fault_page; /* replaces memory that a client took away */
 
+/* --- limits --- */
+
+static void limit_event(void *ctx)
+{
+    struct client *c = ctx;
+
+    if (c->target.ns) {
+        blkdev_limit_over(&c->blk);
+        blkdev_flush();
+    }
+}
+
+static void limit_arm(void *ctx, uint64_t deadline)
+{
+    struct client *c = ctx;
+
+    sys_signal_timer(c->limit_timer.cap, deadline);
+}
+
+static int64_t client_limits(struct client *c)
+{
+    limit_init(&c->qos.limit, &c->options->limit);
+    c->qos.arm = limit_arm;
+    c->qos.arm_ctx = c;
+    return c->qos.limit.on ? server_signal(&c->limit_timer, CAP_NULL, limit_event, c) : SK_OK;
+}
+
+/* --- clients of the command line --- */
+
 static void client_open(const struct client_options *o)
 {
     cap_t cap = sk_env_get(o->cap);
@@ -40,12 +71,18 @@ static void client_open(const struct client_options *o)
 
     if (c) {
         c->options = o;
-        blkdev_init(&c->blk);
+        blkdev_init(&c->blk, &c->qos);
+        err = client_limits(c);
+    }
+    if (err == SK_OK) {
         err = server_gate(&c->gate, cap, session_call, session_unused, c, GATE_CAPS);
     }
     if (err < 0) {
         log_error("NVMe[]: Client %s: serving its gate: %s%s", o->cap, sk_strerror(err),
                   err == SK_ERIGHTS ? "; pass the channel's :svr() to the server" : "");
+        if (c) {
+            server_remove(&c->limit_timer);
+        }
         free(c);
         return;
     }
@@ -71,7 +108,7 @@ void client_notify(struct client *c)
 
 void client_attach(struct client *c)
 {
-    blkdev_init(&c->blk);
+    blkdev_init(&c->blk, &c->qos);
     c->blk.changed = session_changed;
     c->blk.changed_ctx = c;
     blkdev_attach(&c->blk, &c->target);
@@ -188,7 +225,7 @@ static struct client *dynamic_new(const struct client_options *o)
     d->options.device = d->device;
     d->client.options = &d->options;
     d->client.dynamic = true;
-    blkdev_init(&d->client.blk);
+    blkdev_init(&d->client.blk, &d->client.qos);
     return &d->client;
 }
 
@@ -221,7 +258,7 @@ int64_t client_create(const struct client_options *o, struct client **out)
     }
     int64_t err = dynamic_claim(c);
 
-    if (!err) {
+    if (!err && (err = client_limits(c)) == SK_OK) {
         err = server_gate(&c->gate, CAP_NULL, session_call, session_unused, c, GATE_CAPS);
         if (err < 0) {
             log_error("NVMe[]: Client %s: making its gate: %s", c->options->cap, sk_strerror(err));
@@ -231,6 +268,7 @@ int64_t client_create(const struct client_options *o, struct client **out)
         if (c->state == CLIENT_READY) {
             client_unclaim(c);
         }
+        server_remove(&c->limit_timer);
         free(c);
         return err;
     }
@@ -252,6 +290,8 @@ void client_destroy(struct client *c)
     client_count--;
     memmove(&clients[i], &clients[i + 1], (client_count - i) * sizeof(clients[0]));
     server_remove(&c->gate);
+    server_remove(&c->limit_timer);
+    stat_keep(c);
     c->next_retired = retired;
     retired = c;
 }
@@ -293,6 +333,11 @@ void client_unclaim(struct client *c)
 struct client *client_at(unsigned i)
 {
     return i < client_count ? clients[i] : NULL;
+}
+
+struct nvme_ctrl *client_ctrl(unsigned i)
+{
+    return i < known_count ? known[i] : NULL;
 }
 
 static const char *state_text(const struct client *c)

@@ -28,9 +28,11 @@ struct client {
     cap_t changed; /* signal of BLK_BIND_READY */
     bool dynamic;  /* ends with its last holder */
     struct client *next_retired;
-    bool uses;       /* is counted by nvme_ctrl_use() */
-    bool announced;  /* the log line of its first use */
-    bool wants_idle; /* was told SK_EAGAIN by an operation that needs idle queues */
+    bool uses;                        /* is counted by nvme_ctrl_use() */
+    bool announced;                   /* the log line of its first use */
+    bool wants_idle;                  /* was told SK_EAGAIN by an operation that needs idle queues */
+    struct server_source limit_timer; /* of clients with limits */
+    struct qos qos;
     struct blkdev blk;
 };
 
@@ -58,6 +60,8 @@ void clients_stop(void);
 
 /* The clients in the order of their making; NULL behind the last. */
 struct client *client_at(unsigned i);
+/* The controllers that they may have disks of; NULL behind the last. */
+struct nvme_ctrl *client_ctrl(unsigned i);
 /* Command: who has which disk (command.h). */
 struct shell;
 void clients_command(struct shell *sh, unsigned argc, char *const *argv);

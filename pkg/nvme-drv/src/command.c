@@ -5,6 +5,7 @@
 #include "client.h"
 #include "fiber.h"
 #include "log.h"
+#include "stat_show.h"
 #include <proto/control.h>
 #include <proto/log.h>
 #include <sk/env.h>
@@ -20,6 +21,9 @@
 
 static const struct shell_command commands[] = {
     {"clients", "", "who has which disk", 0, 0, clients_command},
+    {"stat", "[CLIENT] [reset]", "operations, bytes, depth, errors, latencies; reset: from 0 again", 0, 2,
+     stat_command},
+    {"counters", "[CLIENT]", "the same for programs: lines of a key and its value", 0, 1, counters_command},
 };
 
 static struct fiber fiber;

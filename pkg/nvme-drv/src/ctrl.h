@@ -23,6 +23,7 @@
  * NVME_RESET_TRIES, or had to be reset NVME_BARREN_RESETS times without completing anything in between, is dead. */
 #pragma once
 
+#include "fair.h"
 #include "ident.h"
 #include <gpt/gpt.h>
 
@@ -47,12 +48,15 @@ struct nvme_part {
     struct nvme_part *next;
 };
 
+struct stat;
+
 struct nvme_ns {
     struct nvme_ctrl *ctrl;
     struct nvme_queue *queue;
     uint32_t nsid;
     uint32_t max_transfer; /* bytes in one command: MDTS, and 65536 blocks; a multiple of the block size */
     struct ident_ns info;
+    struct stat *past;       /* of clients that are gone; NULL: none */
     struct nvme_part *parts; /* usable partitions in the order of the table */
 };
 
@@ -81,6 +85,7 @@ struct nvme_ctrl {
     uint32_t aborting;       /* Abort commands in flight */
     uint32_t barren;         /* resets since something was completed */
     uint64_t completed;      /* I/O completions at the last reset */
+    struct fair fair;        /* its clients */
     struct nvme_dma meta;    /* for separate metadata: zeros to write, then the same to read into; or nothing */
     struct nvme_dma scratch; /* 64 KiB for Identify data and partition tables */
 };

@@ -35,6 +35,11 @@ static int64_t arguments_get(struct msg *m, struct client_options *o, char text[
             return SK_EINVAL;
         }
     }
+    if (o->limit.burst_ms && !o->limit.iops && !o->limit.mbps) {
+        log_warn("NVMe[]: A dynamic client asks for burst=%u without max-iops or max-mbps: it limits nothing alone",
+                 o->limit.burst_ms);
+        return SK_EINVAL;
+    }
     if (!o->device) {
         log_warn("NVMe[]: A dynamic client does not say which device: give device=DISK");
         return SK_EINVAL;

@@ -2,6 +2,7 @@
 // Arguments of dynamic clients: see factory.h.
 #include "factory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <virtio/gmem.h>
@@ -16,8 +17,18 @@ static const char *behind(const char *text, const char *key)
 const char *factory_arg(struct client_options *o, const char *text)
 {
     const char *device = behind(text, "device="), *ds_max = behind(text, "ds-max=");
-    char *end;
+    char *end, name[16];
+    const char *value = strchr(text, '=');
+    bool known = false;
 
+    if (value && (size_t)(value - text) < sizeof(name)) {
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(value - text), text);
+        const char *why = options_limit(&o->limit, name, value + 1, &known);
+
+        if (known) {
+            return why;
+        }
+    }
     if (strcmp(text, "read-only") == 0) {
         o->readonly = true;
         return NULL;
@@ -30,7 +41,7 @@ const char *factory_arg(struct client_options *o, const char *text)
         return NULL;
     }
     if (!ds_max) {
-        return "known are device=DISK, ds-max=N and read-only";
+        return "known are device=DISK, ds-max=N, read-only, max-iops=N, max-mbps=N and burst=MS";
     }
     unsigned long n = strtoul(ds_max, &end, 10);
 

@@ -14,6 +14,7 @@ enum {
     OPT_DEVICE,
     OPT_DS_MAX,
     OPT_READONLY,
+    OPT_LIMIT,
     OPT_NOSGL,
     OPT_NOMSI,
     OPT_NOMSIX,
@@ -26,6 +27,9 @@ static const struct option long_options[] = {
     {"device", required_argument, NULL, OPT_DEVICE},
     {"ds-max", required_argument, NULL, OPT_DS_MAX},
     {"readonly", no_argument, NULL, OPT_READONLY},
+    {"max-iops", required_argument, NULL, OPT_LIMIT},
+    {"max-mbps", required_argument, NULL, OPT_LIMIT},
+    {"burst", required_argument, NULL, OPT_LIMIT},
     {"nosgl", no_argument, NULL, OPT_NOSGL},
     {"nomsi", no_argument, NULL, OPT_NOMSI},
     {"nomsix", no_argument, NULL, OPT_NOMSIX},
@@ -71,14 +75,42 @@ static bool add_client(struct parser *p, const char *name)
     return true;
 }
 
-/* --device, --ds-max and --readonly belong to the client before them. */
-static bool client_option(struct parser *p, int option, const char *value)
+const char *options_limit(struct limit_options *o, const char *name, const char *value, bool *known)
+{
+    *known = true;
+    if (strcmp(name, "max-iops") == 0) {
+        return limit_parse(value, LIMIT_IOPS_MAX, &o->iops)
+                   ? NULL
+                   : "operations per second from 1 to 10M (10000000) are needed";
+    }
+    if (strcmp(name, "max-mbps") == 0) {
+        return limit_parse(value, LIMIT_MBPS_MAX, &o->mbps) ? NULL
+                                                            : "MB (10^6 bytes) per second from 1 to 100K are needed";
+    }
+    *known = strcmp(name, "burst") == 0;
+    return !*known || limit_parse(value, LIMIT_BURST_MAX, &o->burst_ms) ? NULL
+                                                                        : "milliseconds from 1 to 10000 are needed";
+}
+
+static bool limit_option(struct parser *p, struct client_options *c, const char *name, const char *value)
+{
+    bool known;
+    const char *why = options_limit(&c->limit, name, value, &known);
+
+    return why ? fail(p, "--%s %s: %s", name, value, why) : true;
+}
+
+/* Options that belong to the client before them. name: the option's full one. */
+static bool client_option(struct parser *p, int option, const char *name, const char *value)
 {
     struct client_options *c = p->o->client_count ? &p->o->client[p->o->client_count - 1] : NULL;
     char *end;
 
     if (!c) {
-        return fail(p, "--device, --ds-max and --readonly belong to a client: put --client NAME before them");
+        return fail(p, "--%s belongs to a client: put --client NAME before it", name);
+    }
+    if (option == OPT_LIMIT) {
+        return limit_option(p, c, name, value);
     }
     if (option == OPT_READONLY) {
         c->readonly = true;
@@ -113,7 +145,7 @@ static bool io_timeout(struct parser *p, const char *value)
     return true;
 }
 
-static bool handle(struct parser *p, int option, char **argv)
+static bool handle(struct parser *p, int option, const char *long_name, char **argv)
 {
     struct options *o = p->o;
     char name[3];
@@ -124,7 +156,8 @@ static bool handle(struct parser *p, int option, char **argv)
     case OPT_DEVICE:
     case OPT_DS_MAX:
     case OPT_READONLY:
-        return client_option(p, option, optarg);
+    case OPT_LIMIT:
+        return client_option(p, option, long_name, optarg);
     case OPT_NOSGL:
         o->no_sgl = true;
         return true;
@@ -151,8 +184,8 @@ static bool handle(struct parser *p, int option, char **argv)
         /* in a cluster of short options, optind still stands at it */
         (void)snprintf(name, sizeof(name), "-%c", optopt);
         return fail(p,
-                    "unknown option %s; known are --client --device --ds-max --readonly --nosgl --nomsi --nomsix "
-                    "--io-timeout --console -v -q",
+                    "unknown option %s; known are --client --device --ds-max --readonly --max-iops --max-mbps "
+                    "--burst --nosgl --nomsi --nomsix --io-timeout --console -v -q",
                     optopt > 0x20 && optopt < 0x7f ? name : argv[optind - 1]);
     }
 }
@@ -160,13 +193,13 @@ static bool handle(struct parser *p, int option, char **argv)
 bool options_parse(struct options *o, int argc, char **argv, char *error, size_t size)
 {
     struct parser p = {o, error, size};
-    int option;
+    int option, index = 0;
 
     *o = (struct options){.level = LOG_WARN};
     optind = 0; /* forgets an earlier command line wholly */
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":vq", long_options, NULL)) != -1) {
-        if (!handle(&p, option, argv)) {
+    while ((option = getopt_long(argc, argv, ":vq", long_options, &index)) != -1) {
+        if (!handle(&p, option, long_options[index].name, argv)) {
             return false;
         }
     }
@@ -174,8 +207,13 @@ bool options_parse(struct options *o, int argc, char **argv, char *error, size_t
         return fail(&p, "unexpected argument %s; options begin with -", argv[optind]);
     }
     for (unsigned i = 0; i < o->client_count; i++) {
-        if (!o->client[i].device) {
-            return fail(&p, "--client %s has no --device; say which one, e.g. --device SERIAL:n1", o->client[i].cap);
+        const struct client_options *c = &o->client[i];
+
+        if (!c->device) {
+            return fail(&p, "--client %s has no --device; say which one, e.g. --device SERIAL:n1", c->cap);
+        }
+        if (c->limit.burst_ms && !c->limit.iops && !c->limit.mbps) {
+            return fail(&p, "--client %s: --burst alone limits nothing; give it --max-iops or --max-mbps, too", c->cap);
         }
     }
     return true;

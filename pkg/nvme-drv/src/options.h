@@ -2,6 +2,7 @@
 // Command line of nvme-drv: see README.md.
 #pragma once
 
+#include "limit.h"
 #include "log.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,12 +17,16 @@ struct client_options {
     const char *device; /* SN:nNSID, GUID or label */
     unsigned ds_max;    /* memory regions */
     bool readonly;
+    struct limit_options limit;
 };
+
+/* "max-iops", "max-mbps" or "burst" and its value: NULL, or what is wrong with it. *known: false if it is none. */
+const char *options_limit(struct limit_options *o, const char *name, const char *value, bool *known);
 
 struct options {
     enum log_level level;
     bool no_sgl, no_msi, no_msix;
-    bool console; /* commands are typed at the log */
+    bool console;           /* commands are typed at the log */
     unsigned io_timeout_ms; /* 0: the driver's default */
     unsigned client_count;
     struct client_options client[OPTIONS_CLIENTS_MAX];

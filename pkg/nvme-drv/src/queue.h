@@ -54,6 +54,7 @@ struct nvme_cmd {
     void *ctx;
     uint64_t deadline_ns;
     uint64_t lba;  /* for messages */
+    uint32_t cost; /* the client's: fair.h */
     uint16_t list; /* first list page, or NVME_LIST_NONE */
     uint16_t next_free;
     uint8_t generation; /* 6 bits */

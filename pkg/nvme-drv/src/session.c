@@ -88,6 +88,8 @@ void session_unused(void *ctx)
     c->state = CLIENT_CLOSING;
     if (blkdev_stop(&c->blk)) {
         session_clear(c);
+    } else {
+        blkdev_flush(); /* what waited for limits goes now */
     }
 }
 

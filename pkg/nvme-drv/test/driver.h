@@ -31,6 +31,7 @@ struct env {
     struct model *m;
     struct nvme_ctrl *c;
     struct blkdev *d;
+    struct qos qos;
     uint8_t *ram;
     uint16_t next; /* descriptor to use next */
     uint16_t heads;
@@ -60,7 +61,7 @@ static inline void attach(struct env *e, struct blk_target t, uint64_t drop_feat
     if (!e->d) {
         e->d = malloc(sizeof(*e->d));
     }
-    blkdev_init(e->d);
+    blkdev_init(e->d, &e->qos);
     e->d->changed = count_change;
     e->d->changed_ctx = e;
     blkdev_attach(e->d, &t);

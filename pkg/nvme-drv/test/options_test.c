@@ -52,6 +52,10 @@ static void test_good(void **state)
     assert_int_equal(o.level, LOG_ERROR);
     assert_true(parse(&o, "x --io-timeout 500"));
     assert_int_equal(o.io_timeout_ms, 500);
+    assert_true(
+        parse(&o, "x --console --client a --device A --max-iops 20K --burst 100 --client b --device B --max-mbps 7"));
+    assert_true(o.console && o.client[0].limit.iops == 20000 && o.client[0].limit.burst_ms == 100);
+    assert_true(o.client[0].limit.mbps == 0 && o.client[1].limit.iops == 0 && o.client[1].limit.mbps == 7);
     assert_true(parse(&o, "x"));
     assert_int_equal(o.io_timeout_ms, 0);
     assert_int_equal(o.client_count, 0);
@@ -69,6 +73,15 @@ static void test_bad(void **state)
         {"x --device A", "--client NAME"},
         {"x --ds-max 3", "--client NAME"},
         {"x --readonly", "--client NAME"},
+        {"x --max-iops 5", "--max-iops belongs to a client"},
+        {"x --client a --device A --max-iops 0", "--max-iops 0"},
+        {"x --client a --device A --max-iops 20M", "--max-iops 20M: operations per second"},
+        {"x --client a --device A --max-iops many", "many"},
+        {"x --client a --device A --max-mbps 1.5", "--max-mbps 1.5: MB (10^6 bytes)"},
+        {"x --client a --device A --max-mbps", "--max-mbps"},
+        {"x --client a --device A --max-iops 5 --burst 0", "--burst 0: milliseconds"},
+        {"x --client a --device A --max-iops 5 --burst 11K", "--burst 11K"},
+        {"x --client a --device A --burst 5", "--burst alone limits nothing"},
         {"x --client a", "--device"},
         {"x --client a --device A --device B", "exactly one"},
         {"x --client a --device A --ds-max 0", "--ds-max 0"},
@@ -119,13 +132,18 @@ static void test_factory_arguments(void **state)
     (void)state;
     assert_null(factory_arg(&c, "device=A=B:n1"));
     assert_null(factory_arg(&c, "ds-max=16"));
+    assert_null(factory_arg(&c, "max-iops=3K"));
+    assert_null(factory_arg(&c, "max-mbps=20"));
+    assert_null(factory_arg(&c, "burst=7"));
+    assert_true(c.limit.iops == 3000 && c.limit.mbps == 20 && c.limit.burst_ms == 7);
     assert_false(c.readonly);
     assert_null(factory_arg(&c, "read-only"));
     assert_string_equal(c.device, "A=B:n1");
     assert_int_equal(c.ds_max, 16);
     assert_true(c.readonly);
-    static const char *const bad[] = {"device=B",  "ds-max=0", "ds-max=17", "ds-max=",    "ds-max=-1",
-                                      "ds-max=1x", "readonly", "",          "read-only ", "DEVICE=A"};
+    static const char *const bad[] = {"device=B",   "ds-max=0",  "ds-max=17",  "ds-max=",    "ds-max=-1",
+                                      "ds-max=1x",  "readonly",  "",           "read-only ", "DEVICE=A",
+                                      "max-iops=0", "max-iops=", "max-mbps=x", "burst=0",    "max=5"};
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_non_null(factory_arg(&c, bad[i]));
     }
