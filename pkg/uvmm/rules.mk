@@ -12,4 +12,4 @@ $(O)/obj/user/pkg/uvmm/src/acpi/dsdt.S.o: $(O)/obj/uvmm/dsdt.aml
 EXTRA_TARGETS += $(O)/bin/virt-pc.dtb
 $(O)/bin/virt-pc.dtb: $(SRC)/pkg/uvmm/configs/dts/virt-pc.dts
 	$(call say,DTC,$@)
-	$(Q)mkdir -p $(@D) && dtc -I dts -O dtb -o $@ $<
+	$(Q)mkdir -p $(@D) && dtc -@ -I dts -O dtb -o $@ $<

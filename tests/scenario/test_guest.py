@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Guests that use the virtual PC in other ways than the tutorial's: without x2APIC, IO-APIC, local APIC, MSI or KVM clock, with
-more memory than fits below the PCI hole; and the ways a VM ends."""
+more memory than fits below the PCI hole."""
 import re
 
 import pytest
@@ -45,21 +45,3 @@ def test_memory_above_the_hole(system):
         session.run("mount -a")
         total = int(re.search(r"MemTotal: *(\d+)", session.run("cat /proc/meminfo")).group(1))
         assert total > 3200 << 10
-
-
-@pytest.mark.parametrize("method", ["pci", "kbd", "acpi"])
-def test_reset_methods(system, method):
-    with system.boot(bootargs=f"{HVC} reboot={method}") as session:
-        session.wait_prompt()
-        session.child.sendline("reboot -f")
-        session.expect(r"uvmm: VM rebooted \(.*\): ending", 60)
-        session.expect(r"uvmm ended: exited with 0", 30)
-
-
-def test_triple_fault(system):
-    with system.boot(bootargs=f"{HVC} reboot=triple") as session:
-        session.wait_prompt()
-        session.child.sendline("reboot -f")
-        session.expect(r"uvmm: VM crashed: triple fault", 60)
-        session.expect(r"uvmm:   cs:rip 0010:ffffffff", 10)
-        session.expect(r"uvmm ended: exited with 1", 30)

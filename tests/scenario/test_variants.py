@@ -107,14 +107,6 @@ def test_last_block_and_beyond(system):
         assert "rc=1" in session.run("dd if=/dev/zero of=/dev/vda bs=512 seek=20480 count=1; echo rc=$?")
 
 
-def test_reboot_ends_the_vm(system):
-    system.add_nvme(system.disk())
-    with system.boot() as session:
-        session.wait_prompt()
-        session.child.sendline("reboot -f")
-        session.expect(r"uvmm.*reboot", 30, "uvmm's line about the reboot")
-
-
 def image_of(target, extra=()):
     return subprocess.run(["make", "-s", "E=uvmm-nvme", f"O={BUILD}", target, *extra], cwd=ROOT, capture_output=True, text=True,
                           check=True).stdout.split()[-1]

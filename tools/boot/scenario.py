@@ -25,7 +25,7 @@ local io_busses = { nvme = 1 }
 vmm.start_io(io_busses, "rom/test.vbus -v");
 l:start({ caps = { vbus = io_busses.nvme, %(clients)s }, log = { "nvme", "g" } },
   "rom/nvme-drv %(driver)s");
-vmm.start_vm({ id = 1, mem = %(mem)s, mon = false, rd = "rom/%(rd)s", fdt = "rom/%(fdt)s",
+vmm.start_vm({ id = 1, mem = %(mem)s, mon = false, rd = "rom/%(rd)s", fdt = { "rom/%(fdt)s" },
   bootargs = "%(bootargs)s", kernel = "rom/%(kernel)s", log = L4.Env.log, ext_caps = { %(caps)s } %(vm)s });
 """
 
@@ -65,6 +65,8 @@ class System:
 
     def boot(self, ned=None, vbus=None, **settings):
         settings = {**self.settings, **settings}
+        if not isinstance(settings["fdt"], str):
+            settings["fdt"] = '", "rom/'.join(settings["fdt"])
         self.write("test.vbus", vbus if vbus is not None else VBUS % settings)
         self.write("test.ned", ned if ned is not None else NED % settings)
         lines = ["entry test", f"kernel skerry {self.kernel_args}", "roottask moe rom/test.ned"]

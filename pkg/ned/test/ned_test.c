@@ -291,7 +291,7 @@ static void test_vm_errors(void **state)
     bad(HEAD "vmm.start_vm{ kernal = 'x' }", "test.ned:2: start_vm: unknown key 'kernal' (known: bootargs, cpus,");
     bad(HEAD "vmm.start_vm{ kernel = 3 }", "test.ned:2: start_vm: kernel must be of type string, not number");
     bad(HEAD "vmm.start_vm{ mem = -3 }", "test.ned:2: start_vm: mem is a positive number");
-    bad(HEAD "vmm.start_vm{ fdt = { 'a', 'b' } }", "start_vm: fdt is one device tree");
+    bad(HEAD "vmm.start_vm{ fdt = { 'a', 3 } }", "test.ned:2: start_vm: fdt is a file's name or a table of such; number 2 is a");
     bad(HEAD "vmm.start_vm(3)", "test.ned:2: start_vm: a table of options is needed");
     bad(HEAD "vmm.start_vm{ ext_caps = { ram = L4.Env.log } }",
         "test.ned:2: start_vm: ext_caps.ram: the name is taken");

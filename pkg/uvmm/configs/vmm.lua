@@ -96,12 +96,14 @@ local function guest_ram(options)
     return L4.Env.user_factory:create(L4.Proto.Dataspace, mem << 20, kind, options.ram_align or 21):m("rw")
 end
 
-local function device_tree(fdt)
-    if type(fdt) == "table" then
-        if #fdt ~= 1 then fail(2, "start_vm: fdt is one device tree; this table has %d", #fdt) end
-        fdt = fdt[1]
+-- One tree, or a table of trees: the first is the base, the others go on top of it in their order.
+local function device_trees(fdt)
+    if type(fdt) ~= "table" then fdt = { fdt } end
+    for i, tree in ipairs(fdt) do
+        if type(tree) ~= "string" then
+            fail(3, "start_vm: fdt is a file's name or a table of such; number %d is a %s", i, type(tree))
+        end
     end
-    if fdt ~= nil and type(fdt) ~= "string" then fail(2, "start_vm: fdt must be a string, not a %s", type(fdt)) end
     return fdt
 end
 
@@ -127,7 +129,7 @@ local function arguments(options)
     local function add(letter, value)
         if value then args[#args + 1] = "-" .. letter .. value end
     end
-    add("d", device_tree(options.fdt))
+    for _, tree in ipairs(device_trees(options.fdt)) do add("d", tree) end
     add("c", options.bootargs)
     add("r", options.rd)
     add("k", options.kernel)

@@ -3,6 +3,7 @@
  * lies in a range is split into bytes, so that a device never sees an offset behind its end. */
 #include "bus.h"
 #include "bus_priv.h"
+#include "log.h"
 
 #include <abi/types.h>
 #include <stddef.h>
@@ -99,6 +100,24 @@ static void bus_write(struct bus *b, uint64_t addr, unsigned width, uint64_t val
 int bus_port_add(uint16_t first, unsigned size, const struct bus_ops *ops, void *ctx, const char *name)
 {
     return bus_add(&ports, &(struct bus_range){first, size, ops, ctx, name});
+}
+
+int bus_port_claim(uint16_t first, unsigned size, const struct bus_ops *ops, void *ctx, const char *node)
+{
+    int err = bus_port_add(first, size, ops, ctx, node);
+
+    for (unsigned i = 0; err == SK_EEXIST && i < ports.count; i++) {
+        const struct bus_range *r = &ports.range[i];
+        if (first < r->first + r->size && r->first < (uint64_t)first + size) {
+            log_error(LOG_DEV, "device tree node %s: its ports 0x%x-0x%x are those of %s: remove one of the two nodes",
+                      node, first, first + size - 1, r->name);
+            return err;
+        }
+    }
+    if (err != 0) {
+        log_error(LOG_DEV, "device tree node %s: there are too many devices; remove some nodes", node);
+    }
+    return err;
 }
 
 int bus_mmio_add(uint64_t first, uint64_t size, const struct bus_ops *ops, void *ctx, const char *name)

@@ -22,6 +22,8 @@ struct bus_range {
 /* Claims [first, first+size). 0, SK_EEXIST (overlap), SK_ENOMEM. name must stay valid. */
 int bus_port_add(uint16_t first, unsigned size, const struct bus_ops *ops, void *ctx, const char *name);
 int bus_mmio_add(uint64_t first, uint64_t size, const struct bus_ops *ops, void *ctx, const char *name);
+/* For a device tree's node: claims ports, and says in one line whose they are if that fails. Errors as above. */
+int bus_port_claim(uint16_t first, unsigned size, const struct bus_ops *ops, void *ctx, const char *node);
 /* Releases the range that begins at first; no effect if there is none (BARs move). */
 void bus_port_remove(uint16_t first);
 void bus_mmio_remove(uint64_t first);

@@ -12,37 +12,26 @@
 #include <libfdt.h>
 #include <sk/env.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* There is no network device yet: a node whose capability is there is an error, not silently nothing. */
 static int net_probe(const void *fdt, int node, const char *name)
 {
-    if (device_node_cap(fdt, node, "skerry,cap") == CAP_NULL) {
+    if (device_node_cap(fdt, node, DEVICE_CAP) == CAP_NULL) {
         return SK_ENODEV;
     }
     log_error(LOG_BOOT, "device tree node %s: network devices are not supported; start the VM without this capability",
               name);
     return SK_ENOSYS;
 }
-static const struct device_type net_type = {.compatible = "skerry,virtio-net", .probe = net_probe};
+static const struct device_type net_type = {.compatible = "skerry,virtio-net", .probe = net_probe, .needs_cap = true};
 
 static const struct device_type *const types[] = {
     &pci_host_type, &virtio_console_type, &virtio_blk_type, &net_type, &uart_type, &rtc_type,
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 static bool made[TYPE_COUNT]; /* at least one device of the type exists */
-
-cap_t device_node_cap(const void *fdt, int node, const char *prop)
-{
-    int len;
-    const char *name = fdt_getprop(fdt, node, prop, &len);
-
-    /* A property is bytes: only a terminated string is a name. */
-    if (name == NULL || len <= 1 || len > SK_NAME_MAX || name[len - 1] != '\0') {
-        return CAP_NULL;
-    }
-    return sk_env_get(name);
-}
 
 static bool node_enabled(const void *fdt, int node)
 {
@@ -71,29 +60,112 @@ static void present_note(const struct device_type *t)
     }
 }
 
+/* Nodes that describe no device [DT-0.4 ch. 3], and dtc's own. */
+static bool node_is_standard(const char *name)
+{
+    static const char *const known[] = {"chosen",          "aliases",     "cpus",       "memory",
+                                        "reserved-memory", "__symbols__", "__fixups__", "__local_fixups__"};
+
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        size_t len = strlen(known[i]);
+        if (strncmp(name, known[i], len) == 0 && (name[len] == '\0' || name[len] == '@')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void unknown_report(const void *fdt, int node, const char *name)
+{
+    const char *compatible = fdt_getprop(fdt, node, "compatible", NULL);
+    char known[160] = "";
+    size_t n = 0;
+
+    if (node_is_standard(name)) {
+        return;
+    }
+    for (unsigned i = 0; i < TYPE_COUNT && n < sizeof(known); i++) {
+        n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", i > 0 ? ", " : "", types[i]->compatible);
+    }
+    log_warn(LOG_DEV, "device tree node %s (compatible: %.64s) is left out: uvmm knows %s", name,
+             compatible != NULL ? compatible : "none", known);
+}
+
+/* The name in a property, NULL if there is none. */
+static const char *cap_name(const void *fdt, int node, const char *prop)
+{
+    int len;
+    const char *s = fdt_getprop(fdt, node, prop, &len);
+
+    /* A property is bytes: only a terminated string is a name. */
+    return s == NULL || len <= 1 || len > SK_NAME_MAX || s[len - 1] != '\0' ? NULL : s;
+}
+
+cap_t device_node_cap(const void *fdt, int node, const char *prop)
+{
+    const char *name = cap_name(fdt, node, prop);
+
+    return name == NULL ? CAP_NULL : sk_env_get(name);
+}
+
+/* The enabled node before this one that has the same capability, or -1. */
+static int cap_user(const void *fdt, int node)
+{
+    const char *mine = cap_name(fdt, node, DEVICE_CAP);
+    int other;
+
+    fdt_for_each_subnode(other, fdt, 0)
+    {
+        if (other == node) {
+            break;
+        }
+        const char *its = cap_name(fdt, other, DEVICE_CAP);
+        if (its != NULL && node_enabled(fdt, other) && type_find(fdt, other) < TYPE_COUNT && strcmp(its, mine) == 0) {
+            return other;
+        }
+    }
+    return -1;
+}
+
+static int cap_check(const void *fdt, int node, const char *name)
+{
+    const char *mine = cap_name(fdt, node, DEVICE_CAP);
+
+    if (mine == NULL) {
+        log_error(LOG_BOOT,
+                  "device tree node %s: " DEVICE_CAP " must name its capability (a string of 1 to %d characters)", name,
+                  SK_NAME_MAX - 1);
+        return SK_EINVAL;
+    }
+    int other = cap_user(fdt, node);
+    if (other >= 0) {
+        log_error(LOG_BOOT, "device tree node %s: node %s has the capability '%s' already: name another one", name,
+                  fdt_get_name(fdt, other, NULL), mine);
+        return SK_EEXIST;
+    }
+    return 0;
+}
+
 static int node_probe(const void *fdt, int node)
 {
     const char *name = fdt_get_name(fdt, node, NULL);
     unsigned index = type_find(fdt, node);
-    const struct device_type *t = index < TYPE_COUNT ? types[index] : NULL;
-    int err;
 
     if (!node_enabled(fdt, node)) {
         return 0;
     }
-    if (t == NULL) {
-        if (fdt_getprop(fdt, node, "compatible", NULL) != NULL) {
-            log_info(LOG_DEV, "device tree node %s: no model for it, left out", name);
-        }
+    if (index == TYPE_COUNT) {
+        unknown_report(fdt, node, name);
         return 0;
     }
-    err = t->probe(fdt, node, name);
+    const struct device_type *t = types[index];
+    int err = t->needs_cap ? cap_check(fdt, node, name) : 0;
+    err = err == 0 ? t->probe(fdt, node, name) : err;
     if (err == SK_ENODEV) {
-        log_info(LOG_DEV, "device tree node %s: its capability is not there, disabled", name);
+        log_info(LOG_DEV, "device tree node %s is disabled: what its capability stands for is not there", name);
         return 0;
     }
     if (err != 0) {
-        log_error(LOG_BOOT, "device tree node %s: cannot make the device: %s", name, sk_strerror(err));
         return err;
     }
     log_info(LOG_DEV, "device %s (%s)", name, t->compatible);
@@ -102,18 +174,15 @@ static int node_probe(const void *fdt, int node)
     return 0;
 }
 
-int devices_probe(const void *fdt)
+int devices_probe(const struct device_tree *t)
 {
-    int node, err;
+    int node[DEVICE_NODES_MAX], err = 0;
+    unsigned count = device_tree_order(t, node);
 
-    fdt_for_each_subnode(node, fdt, 0)
-    {
-        err = node_probe(fdt, node);
-        if (err != 0) {
-            return err;
-        }
+    for (unsigned i = 0; i < count && err == 0; i++) {
+        err = node_probe(t->fdt, node[i]);
     }
-    return 0;
+    return err;
 }
 
 void devices_reset(void)

@@ -4,14 +4,18 @@
 #pragma once
 
 #include <abi/types.h>
+#include <stdbool.h>
 #include <stddef.h>
+
+#define DEVICE_CAP "skerry,cap" /* the property that names a node's capability */
 
 struct device_type {
     const char *compatible;
-    /* Creates the device for a node. 0; SK_ENODEV: stays disabled without a message (its capability is not there);
-     * other errors (after one line that names the node) end the VM's start. fdt stays valid. */
+    bool needs_cap; /* each node has DEVICE_CAP, and its own */
+    /* Creates the device for a node. 0; SK_ENODEV: stays disabled (its capability is not there, or what is behind it);
+     * other errors, after one line that names the node, end the VM's start. fdt stays valid. */
     int (*probe)(const void *fdt, int node, const char *name);
-    /* The VM has ended: back to the power-on state; servers are told. May be NULL. */
+    /* Back to the power-on state; servers are told. May be NULL. */
     void (*reset)(void);
 };
 

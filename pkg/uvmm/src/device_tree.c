@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Validation of the device tree before anything reads it: libfdt's full check, and what uvmm itself relies on.
+/* Validation of device trees before anything reads them: libfdt's full check, and what uvmm itself relies on. Overlays
+ * and merging. */
 #include "device_tree.h"
 
 #include <libfdt.h>
@@ -79,4 +80,100 @@ unsigned device_tree_cpus(const void *fdt)
         }
     }
     return n > 0 ? n : 1;
+}
+
+static bool is_overlay(const void *fdt)
+{
+    int node;
+
+    fdt_for_each_subnode(node, fdt, 0)
+    {
+        if (fdt_subnode_offset(fdt, node, "__overlay__") >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int merge_properties(void *fdt, int at, const void *more, int node)
+{
+    int prop;
+
+    fdt_for_each_property_offset(prop, more, node)
+    {
+        const char *name;
+        int len;
+        const void *value = fdt_getprop_by_offset(more, prop, &name, &len);
+        int err = value != NULL ? fdt_setprop(fdt, at, name, value, len) : len;
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* libfdt has checked that no tree is deeper than it can walk; ours are bounded for the sake of the stack. */
+#define DEPTH_MAX 16u
+
+static int merge_node(void *fdt, int at, const void *more, int node, unsigned depth)
+{
+    int sub, err = merge_properties(fdt, at, more, node);
+
+    if (err < 0 || depth == DEPTH_MAX) {
+        return err < 0 ? err : -FDT_ERR_BADSTRUCTURE;
+    }
+    fdt_for_each_subnode(sub, more, node)
+    {
+        const char *name = fdt_get_name(more, sub, NULL);
+        int to = name == NULL ? -FDT_ERR_BADSTRUCTURE : fdt_subnode_offset(fdt, at, name);
+        if (to == -FDT_ERR_NOTFOUND) {
+            to = fdt_add_subnode(fdt, at, name);
+        }
+        err = to < 0 ? to : merge_node(fdt, to, more, sub, depth + 1);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+const char *device_tree_add(void *fdt, void *more)
+{
+    bool overlay = is_overlay(more);
+    int err = overlay ? fdt_overlay_apply(fdt, more) : merge_node(fdt, 0, more, 0, 0);
+
+    if (err == -FDT_ERR_NOTFOUND && overlay) {
+        return "it refers to a node or label that the trees before it do not have: correct its targets (dtc -@ keeps "
+               "the labels of a base tree)";
+    }
+    return err < 0 ? fdt_strerror(err) : NULL;
+}
+
+unsigned device_tree_nodes(const void *fdt)
+{
+    unsigned n = 0;
+    int node;
+
+    fdt_for_each_subnode(node, fdt, 0)
+    {
+        n++;
+    }
+    return n;
+}
+
+unsigned device_tree_order(const struct device_tree *t, int node[DEVICE_NODES_MAX])
+{
+    unsigned count = device_tree_nodes(t->fdt), added, i = 0;
+    int at;
+
+    if (count > DEVICE_NODES_MAX || count < t->base_nodes) {
+        return 0;
+    }
+    added = count - t->base_nodes;
+    fdt_for_each_subnode(at, t->fdt, 0)
+    {
+        node[i < added ? count - 1 - i : i - added] = at;
+        i++;
+    }
+    return count;
 }

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define SHORT ":k:r:d:c:b:vqD:h"
-#define OPTION_CPUS 0x100 /* has no letter */
+
+enum { OPT_CPUS = 0x100, OPT_ON_RESET, OPT_ON_CRASH }; /* have no letter */
 
 static const struct option long_options[] = {
     {"kernel", required_argument, NULL, 'k'},
@@ -22,14 +23,17 @@ static const struct option long_options[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {"debug", required_argument, NULL, 'D'},
-    {"cpus", required_argument, NULL, OPTION_CPUS},
+    {"cpus", required_argument, NULL, OPT_CPUS},
     {"help", no_argument, NULL, 'h'},
+    {"on-reset", required_argument, NULL, OPT_ON_RESET},
+    {"on-crash", required_argument, NULL, OPT_ON_CRASH},
     {NULL, 0, NULL, 0},
 };
 
-static const char usage[] = "uvmm: options: -k|--kernel FILE -d|--dtb FILE [-r|--ramdisk FILE] [-c|--cmdline TEXT] "
+static const char usage[] = "uvmm: options: -k|--kernel FILE -d|--dtb FILE... [-r|--ramdisk FILE] [-c|--cmdline TEXT] "
                             "[--cpus N] [-b|--rambase 0] [-v|--verbose]... "
-                            "[-q|--quiet] [-D|--debug [CLASS=]LEVEL]";
+                            "[-q|--quiet] [-D|--debug [CLASS=]LEVEL] "
+                            "[--on-reset restart|exit] [--on-crash exit|restart]";
 
 /* A PC's RAM begins at address 0; -b exists for scripts that set it for other machines too. */
 static int rambase_check(const char *text)
@@ -80,13 +84,34 @@ static int debug_set(const char *spec)
     return -1;
 }
 
+/* What follows a reset or a crash. */
+static int policy_set(const char *option, const char *text, bool *restart)
+{
+    *restart = strcmp(text, "restart") == 0;
+    if (*restart || strcmp(text, "exit") == 0) {
+        return 0;
+    }
+    log_error(LOG_BOOT, "%s %s: not known; use restart or exit", option, text);
+    return -1;
+}
+
+static int dtb_add(struct options *o, const char *name)
+{
+    if (o->dtb_count == DEVICE_TREES_MAX) {
+        log_error(LOG_BOOT, "-d %s: more than %u device trees; merge some of them", name, DEVICE_TREES_MAX);
+        return -1;
+    }
+    o->dtb[o->dtb_count++] = name;
+    return 0;
+}
+
 static int unknown_option(int argc, char **argv, int c)
 {
     const char *text = optind > 0 && optind <= argc ? argv[optind - 1] : "?";
 
     if (c == ':') {
         log_error(LOG_BOOT, "option %s needs a value", text);
-    } else if (optopt > 0 && optopt < OPTION_CPUS) {
+    } else if (optopt > 0 && optopt < OPT_CPUS) {
         log_error(LOG_BOOT, "unknown option -%c; uvmm --help lists them", optopt);
     } else {
         log_error(LOG_BOOT, "unknown option %s; uvmm --help lists them", text);
@@ -106,8 +131,7 @@ static int option_apply(struct options *o, int c, unsigned *verbose, int argc, c
         o->ramdisk = optarg;
         return 0;
     case 'd':
-        o->dtb = optarg;
-        return 0;
+        return dtb_add(o, optarg);
     case 'c':
         o->cmdline = optarg;
         return 0;
@@ -115,8 +139,12 @@ static int option_apply(struct options *o, int c, unsigned *verbose, int argc, c
         return rambase_check(optarg);
     case 'D':
         return debug_set(optarg);
-    case OPTION_CPUS:
+    case OPT_CPUS:
         return cpus_set(o, optarg);
+    case OPT_ON_RESET:
+        return policy_set("--on-reset", optarg, &o->restart_on_reset);
+    case OPT_ON_CRASH:
+        return policy_set("--on-crash", optarg, &o->restart_on_crash);
     case 'v':
         *verbose += *verbose < 3;
         log_level_set_all(level[*verbose]);
@@ -137,7 +165,7 @@ int options_parse(int argc, char **argv, struct options *o)
     unsigned verbose = 0;
     int c;
 
-    *o = (struct options){.cmdline = ""};
+    *o = (struct options){.cmdline = "", .restart_on_reset = true};
     optind = 0; /* restart, also after an earlier parse */
     opterr = 0;
     while ((c = getopt_long(argc, argv, SHORT, long_options, NULL)) != -1) {
@@ -154,7 +182,7 @@ int options_parse(int argc, char **argv, struct options *o)
         log_error(LOG_BOOT, "no kernel: give a bzImage with -k, for example -k rom/bzImage");
         return -1;
     }
-    if (o->dtb == NULL) {
+    if (o->dtb_count == 0) {
         log_error(LOG_BOOT, "no device tree: give one with -d, for example -d rom/virt-pc.dtb");
         return -1;
     }

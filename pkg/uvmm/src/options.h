@@ -2,12 +2,17 @@
 // The command line.
 #pragma once
 
+#include "device_tree.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 struct options {
-    const char *kernel, *ramdisk, *dtb, *cmdline;
+    const char *kernel, *ramdisk, *cmdline;
+    const char *dtb[DEVICE_TREES_MAX];
+    unsigned dtb_count;
     unsigned cpus; /* 0: as many as the device tree says */
+    bool restart_on_reset, restart_on_crash;
 };
 
 /* 0; 1: help was printed; -1: wrong, after one line on stderr. Sets log levels. argv stays referenced. */

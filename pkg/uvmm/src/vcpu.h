@@ -49,6 +49,8 @@ int guest_setup(void);
 int vcpus_setup(unsigned count);
 /* The guest's TSC starts at 0 on all vcpus. */
 void tsc_start(void);
+/* All vcpus and the requests to them as after power-on; while they are parked. */
+void vcpus_reset(void);
 /* Runs all vcpus until vm_end was called, on the main thread, which holds the VM lock before and after. Then the others
  * are parked, and the call may be repeated. Returns the program's exit code. */
 int vcpus_run(void);
@@ -68,6 +70,10 @@ void vcpu_inject_exception(unsigned vector, bool error_code);
 
 /* --- vm_end.c --- */
 bool vm_ended(void);
+/* What follows a reset by the guest, and a crash. */
+void vm_end_policy(bool restart_on_reset, bool restart_on_crash);
+/* Shall the VM that has ended start again? Then it counts as not ended from here on. */
+bool vm_restarts(void);
 /* 0: by the guest's wish; 1: crash. */
 int vm_exit_code(void);
 /* Ends the VM as crashed and prints the processor's state. */

@@ -48,8 +48,22 @@ void vcpu_state_reset(struct vcpu *v)
            sizeof(reset_state) - offsetof(struct vcpu_state, gpr));
     v->state->tsc_offset = tsc_offset;
     v->state->run = (struct vcpu_run){0};
-    v->state->dirty = VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC;
+    v->state->dirty |= VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC;
     v->nmi_pending = v->unhalt = false;
+}
+
+void vcpus_reset(void)
+{
+    for (unsigned i = 0; i < vcpu_count; i++) {
+        struct vcpu *v = &vcpus[i];
+
+        vcpu_state_reset(v);
+        v->state->exit = (struct vcpu_exit){0};
+        v->state->dirty |= VCPU_GROUP_FPU;
+        v->activity = i == 0 ? VCPU_RUNNING : VCPU_WAIT_SIPI;
+        v->init_request = false;
+        v->startup_request = -1;
+    }
 }
 
 static void kick_event(void *ctx)

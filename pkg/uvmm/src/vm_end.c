@@ -8,8 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static bool ended;
+static bool ended, restarts;
 static int exit_code;
+static bool on_reset, on_crash; /* restart then? */
 
 bool vm_ended(void)
 {
@@ -21,12 +22,30 @@ int vm_exit_code(void)
     return exit_code;
 }
 
+void vm_end_policy(bool restart_on_reset, bool restart_on_crash)
+{
+    on_reset = restart_on_reset;
+    on_crash = restart_on_crash;
+}
+
+bool vm_restarts(void)
+{
+    bool r = restarts;
+
+    if (r) {
+        ended = restarts = false;
+        exit_code = 0;
+    }
+    return r;
+}
+
 void vm_end(enum vm_end how, const char *why)
 {
     if (ended) {
         return;
     }
     ended = true;
+    restarts = (how == VM_END_REBOOT && on_reset) || (how == VM_END_CRASH && on_crash);
     for (unsigned i = 0; i < vcpu_count; i++) {
         vcpu_kick(i);
     }
@@ -36,10 +55,11 @@ void vm_end(enum vm_end how, const char *why)
         fprintf(stderr, "uvmm: VM powered off (%s).\n", why);
         return;
     case VM_END_REBOOT:
-        fprintf(stderr, "uvmm: VM rebooted (%s): ending; start it again to go on.\n", why);
+        fprintf(stderr, "uvmm: VM rebooted (%s): %s.\n", why,
+                restarts ? "starting it again" : "ending; start it again to go on");
         return;
     default:
-        fprintf(stderr, "uvmm: VM crashed: %s\n", why);
+        fprintf(stderr, "uvmm: VM crashed: %s%s\n", why, restarts ? "; starting it again" : "");
         exit_code = 1;
         return;
     }

@@ -289,7 +289,7 @@ static int rtc_probe(const void *fdt, int node, const char *name)
     (void)fdt;
     (void)node;
     rtc_reset();
-    return bus_port_add(0x70, 2, &rtc_ops, NULL, name);
+    return bus_port_claim(0x70, 2, &rtc_ops, NULL, name);
 }
 
-const struct device_type rtc_type = {"skerry,rtc-mc146818", rtc_probe, rtc_reset};
+const struct device_type rtc_type = {.compatible = "skerry,rtc-mc146818", .probe = rtc_probe, .reset = rtc_reset};

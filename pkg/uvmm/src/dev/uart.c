@@ -235,15 +235,18 @@ void uart_reset(void)
 int uart_claim(const char *name)
 {
     uart_reset();
-    return bus_port_add(UART_PORT, 8, &uart_ops, NULL, name);
+    return bus_port_claim(UART_PORT, 8, &uart_ops, NULL, name);
 }
 
 static int uart_probe(const void *fdt, int node, const char *name)
 {
     (void)fdt;
     (void)node;
-    console_port_add(&port);
-    return uart_claim(name);
+    int err = uart_claim(name);
+    if (err == 0) {
+        console_port_add(&port);
+    }
+    return err;
 }
 
-const struct device_type uart_type = {"ns16550a", uart_probe, uart_reset};
+const struct device_type uart_type = {.compatible = "ns16550a", .probe = uart_probe, .reset = uart_reset};

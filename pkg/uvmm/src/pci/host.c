@@ -213,12 +213,14 @@ static int host_probe(const void *fdt, int node, const char *name)
 {
     (void)fdt, (void)node;
     if (host.present) {
-        log_error(LOG_PCI, "%s: there can be only one PCI host bridge: remove this node from the device tree", name);
+        log_error(LOG_PCI, "device tree node %s: there can be only one PCI host bridge: remove one of the two nodes",
+                  name);
         return SK_EEXIST;
     }
     int err = pci_host_create();
     if (err) {
-        log_error(LOG_PCI, "%s: cannot claim the configuration ports 0xcf8-0xcff (%s): remove the device that has them",
+        log_error(LOG_PCI,
+                  "device tree node %s: cannot claim ports 0xcf8-0xcff (%s): remove the node whose device has them",
                   name, sk_errname(err));
     }
     return err;

@@ -539,11 +539,14 @@ static void blk_report(const struct blk *b, int64_t err)
 
 static int blk_probe(const void *fdt, int node, const char *name)
 {
-    cap_t gate = device_node_cap(fdt, node, "skerry,cap");
+    cap_t gate = device_node_cap(fdt, node, DEVICE_CAP);
     struct blk *b;
 
     if (!gate) {
         return SK_ENODEV;
+    }
+    if (virtio_bus_check(name) != SK_OK) {
+        return SK_ENOENT;
     }
     b = calloc(1, sizeof(*b));
     if (!b) {
@@ -551,7 +554,7 @@ static int blk_probe(const void *fdt, int node, const char *name)
         return SK_ENOMEM;
     }
     b->name = name;
-    b->cap_name = fdt_getprop(fdt, node, "skerry,cap", NULL);
+    b->cap_name = fdt_getprop(fdt, node, DEVICE_CAP, NULL);
     b->gate = gate;
     int64_t err = blk_start(b);
     if (err < 0) {
@@ -563,4 +566,4 @@ static int blk_probe(const void *fdt, int node, const char *name)
 }
 
 /* The PCI bus resets its devices. */
-const struct device_type virtio_blk_type = {.compatible = "skerry,virtio-blk", .probe = blk_probe};
+const struct device_type virtio_blk_type = {.compatible = "skerry,virtio-blk", .needs_cap = true, .probe = blk_probe};

@@ -135,6 +135,19 @@ void virtio_notify(struct virtio_dev *d, unsigned q)
 
 /* --- status --- */
 
+static unsigned resetting; /* devices */
+
+bool virtio_resetting(void)
+{
+    return resetting > 0;
+}
+
+static void resetting_set(struct virtio_dev *d, bool on)
+{
+    resetting += (unsigned)on - (unsigned)d->resetting;
+    d->resetting = on;
+}
+
 void virtio_reset_done(struct virtio_dev *d)
 {
     for (unsigned q = 0; q < d->queue_count; q++) {
@@ -147,7 +160,7 @@ void virtio_reset_done(struct virtio_dev *d)
     d->queue_select = 0;
     d->config_vector = VIRTIO_NO_VECTOR;
     d->status = 0;
-    d->resetting = false;
+    resetting_set(d, false);
     (void)virtio_isr_read(d);
 }
 
@@ -160,7 +173,7 @@ void virtio_reset(struct virtio_dev *d)
         d->queue[q].started = false;
     }
     if (d->ops->reset(d) == SK_EAGAIN) {
-        d->resetting = true;
+        resetting_set(d, true);
     } else {
         virtio_reset_done(d);
     }

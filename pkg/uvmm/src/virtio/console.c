@@ -332,10 +332,15 @@ static int con_probe(const void *fdt, int node, const char *name)
 {
     (void)fdt, (void)node;
     if (con.present) {
-        log_error(LOG_VIRTIO, "%s: there can be only one virtio console: remove this node from the device tree", name);
+        log_error(LOG_VIRTIO, "device tree node %s: there can be only one virtio console: remove one of the two nodes",
+                  name);
         return SK_EEXIST;
     }
-    int err = con_create(name);
+    int err = virtio_bus_check(name);
+    if (err) {
+        return err;
+    }
+    err = con_create(name);
     if (err) {
         log_error(LOG_VIRTIO, "%s: making the virtio console: %s", name, sk_strerror(err));
     }

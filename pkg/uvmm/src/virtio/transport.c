@@ -2,6 +2,7 @@
 /* Virtio over PCI [virtio-1.2 4.1]: identification, capabilities, BARs and the window through configuration space. The
  * layout of the BARs is in virtio.h. */
 
+#include "../log.h"
 #include "../pci/regs.h"
 #include "regs.h"
 #include "virtio.h"
@@ -195,6 +196,18 @@ static uint32_t pow2_at_least(uint32_t v, uint32_t lowest)
         lowest *= 2;
     }
     return lowest;
+}
+
+int virtio_bus_check(const char *name)
+{
+    if (pci_host_dev(0)) {
+        return SK_OK;
+    }
+    log_error(LOG_VIRTIO,
+              "device tree node %s: there is no PCI bus for it: put a node with compatible = \"skerry,pci-host\" "
+              "before it",
+              name);
+    return SK_ENOENT;
 }
 
 int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info)

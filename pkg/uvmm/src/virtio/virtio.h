@@ -74,6 +74,8 @@ struct virtio_info {
     const struct virtio_ops *ops;
 };
 
+/* Is there a bus for virtio devices? SK_ENOENT after one line that names the node. */
+int virtio_bus_check(const char *name);
 /* Makes the device and puts it on the PCI bus. Errors as pci_dev_add(). */
 int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info);
 
@@ -81,6 +83,8 @@ int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info);
 void virtio_queue_interrupt(struct virtio_dev *d, unsigned q);
 /* The configuration is now this (same size): if it differs, the driver is told. */
 void virtio_config_update(struct virtio_dev *d, const void *config);
+/* Is any device still at its reset? */
+bool virtio_resetting(void);
 /* The reset that answered SK_EAGAIN is complete: the driver sees status 0. */
 void virtio_reset_done(struct virtio_dev *d);
 /* DEVICE_NEEDS_RESET. */

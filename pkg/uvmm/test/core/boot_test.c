@@ -243,6 +243,13 @@ static void test_options(void **state)
     assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "-r"), -1);
     assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "-Dfoo"), -1);
     assert_int_equal(parse(&o, 2, "uvmm", "--help"), 1);
+    assert_int_equal(parse(&o, 6, "uvmm", "-kbz", "-dx", "--on-reset", "exit", "-dy"), 0);
+    assert_int_equal(o.dtb_count, 2);
+    assert_string_equal(o.dtb[1], "y");
+    assert_true(!o.restart_on_reset && !o.restart_on_crash);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--on-crash=restart"), 0);
+    assert_true(o.restart_on_reset && o.restart_on_crash);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--on-crash=again"), -1);
 }
 
 static void test_cpuid(void **state)

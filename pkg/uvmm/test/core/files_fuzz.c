@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Kernel images and device trees from strangers. The first byte chooses; an image that passes is loaded, a tree is
-// walked.
+// walked; with 2, the next two bytes are the size of a tree that the rest goes on top of.
 #include "../../src/boot/bzimage.h"
 #include "../../src/boot/linux_boot.h"
 #include "../../src/device_tree.h"
@@ -30,6 +30,29 @@ static void tree(const void *data, size_t size)
     }
 }
 
+static void two_trees(const uint8_t *data, size_t size)
+{
+    size_t first, room;
+
+    if (size < 2 || (first = (size_t)(data[0] | data[1] << 8)) > size - 2) {
+        return;
+    }
+    void *base = malloc(first + 1), *more = malloc(size - 2 - first + 1), *fdt = NULL;
+    memcpy(base, data + 2, first);
+    memcpy(more, data + 2 + first, size - 2 - first);
+    if (device_tree_check(base, first) == NULL && device_tree_check(more, size - 2 - first) == NULL) {
+        room = 2 * (first + size) + 4096;
+        fdt = malloc(room);
+        if (fdt_open_into(base, fdt, (int)room) == 0 && device_tree_add(fdt, more) == NULL) {
+            (void)fdt_pack(fdt);
+            tree(fdt, fdt_totalsize(fdt));
+        }
+    }
+    free(base);
+    free(more);
+    free(fdt);
+}
+
 static void image(const void *data, size_t size)
 {
     static struct vcpu_state s;
@@ -48,7 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     log_level_set_all(LOG_QUIET);
     void *copy = malloc(size); /* aligned, and its end is guarded */
     memcpy(copy, data + 1, size - 1);
-    if ((data[0] & 1) != 0) {
+    if (data[0] == 2) {
+        two_trees(copy, size - 1);
+    } else if ((data[0] & 1) != 0) {
         tree(copy, size - 1);
     } else {
         image(copy, size - 1);

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/* Power-on and reset. A reset puts back: the processor, platform devices, PCI with everything behind it; then RAM is
+ * cleared and kernel, ramdisk and tables are loaded again, so that each boot begins as the first one did. What a guest
+ * keeps over a reset is on its disks, and the time of day. Block servers keep their sessions: their queues are stopped,
+ * and their requests in flight end first, as these may still write to RAM. */
+#include "machine.h"
+#include "acpi/acpi_tables.h"
+#include "bus.h"
+#include "cpu/cpuid.h"
+#include "cpu/msr.h"
+#include "cpu/pvclock.h"
+#include "dev/ioapic.h"
+#include "dev/lapic.h"
+#include "dev/pic.h"
+#include "dev/pit.h"
+#include "dev/power.h"
+#include "device_tree.h"
+#include "file.h"
+#include "gmem.h"
+#include "log.h"
+#include "options.h"
+#include "timer.h"
+#include "vcpu.h"
+#include "virtio/virtio.h"
+
+#include <cpuid.h>
+#include <inttypes.h>
+#include <sk/env.h>
+#include <sk/server.h>
+#include <sk/sys.h>
+#include <string.h>
+
+#define SERVERS_NS 120000000000ull /* a drive's request may take as long as its driver's retries */
+
+static struct cpuid_regs host_leaf(uint32_t leaf, uint32_t sub)
+{
+    struct cpuid_regs r;
+
+    __cpuid_count(leaf, sub, r.eax, r.ebx, r.ecx, r.edx);
+    return r;
+}
+
+static int platform_init(void)
+{
+    const struct kinfo *k = sys_kinfo();
+
+    cpuid_init(&(struct cpuid_host){host_leaf, k->xcr0_supported, k->tsc_hz});
+    msr_reset();
+    pvclock_reset();
+    int err = lapic_init();
+    err = err == 0 ? ioapic_init() : err;
+    err = err == 0 ? pic_init() : err;
+    err = err == 0 ? pit_init() : err;
+    lapic_virtual_wire();
+    return err == 0 ? power_init() : err;
+}
+
+int machine_make(const struct device_tree *t)
+{
+    if (platform_init() != 0) {
+        log_error(LOG_BOOT, "cannot make the platform's devices: their addresses overlap; this is a defect");
+        return -1;
+    }
+    return devices_probe(t);
+}
+
+static int servers_wait(void)
+{
+    uint64_t deadline = clock_now_ns() + SERVERS_NS;
+
+    while (virtio_resetting()) {
+        if (!server_poll(deadline)) {
+            log_error(LOG_BOOT, "cannot restart the VM: a block server does not end its requests in flight; look for "
+                                "errors of its drive in its log");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int machine_reset(void)
+{
+    devices_reset();
+    pit_reset();
+    power_reset();
+    pic_reset();
+    ioapic_reset();
+    lapic_reset();
+    lapic_virtual_wire();
+    msr_reset();
+    pvclock_reset();
+    vcpus_reset();
+    return servers_wait();
+}
+
+static void ram_clear(void)
+{
+    unsigned n;
+    const struct ram_region *r = ram_regions(&n);
+
+    for (unsigned i = 0; i < n; i++) {
+        memset(r[i].host, 0, r[i].size);
+    }
+}
+
+static int acpi_install(void)
+{
+    uint8_t *at = ram_ptr(ACPI_GPA, ACPI_ROOM);
+
+    if (at == NULL) {
+        log_error(LOG_BOOT, "the VM has less than 1 MiB of memory; give it at least mem = 64");
+        return -1;
+    }
+    if (acpi_build(at, acpi_dsdt, (size_t)(acpi_dsdt_end - acpi_dsdt),
+                   (bus_port_read(POWER_PRESENT, 1) & POWER_HAS_RTC) != 0, vcpu_count) == 0) {
+        log_error(LOG_BOOT, "the ACPI tables do not fit: this is a defect of the build");
+        return -1;
+    }
+    return 0;
+}
+
+static int kernel_load(const struct options *o)
+{
+    struct boot_file kernel = {0}, rd = {0};
+    int err = file_map(o->kernel, "kernel", "-k", &kernel);
+
+    if (err == 0 && o->ramdisk != NULL) {
+        err = file_map(o->ramdisk, "ramdisk", "-r", &rd);
+    }
+    err = err == 0 ? acpi_install() : err;
+    err = err == 0 ? linux_boot_load(&kernel, &rd, o->cmdline, ACPI_GPA, vcpus[0].state) : err;
+    file_unmap(&kernel);
+    file_unmap(&rd);
+    return err;
+}
+
+int machine_boot(const struct options *o)
+{
+    static unsigned boots;
+
+    if (boots > 0) { /* the first time RAM is new */
+        ram_clear();
+        log_info(LOG_BOOT, "restart %u; kernel memory in use: %" PRIu64 " KiB", boots,
+                 sys_quota_info(CAP_QUOTA).extra >> 10);
+    }
+    boots++;
+    int err = kernel_load(o);
+    if (err == 0) {
+        tsc_start();
+    }
+    return err;
+}
