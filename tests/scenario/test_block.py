@@ -271,7 +271,7 @@ def test_partition_by_name(system, device, part):
     system.add_nvme(image)
     with boot(system, f"-v --client cl1 --device {device}", "--ops 300") as session:
         assert session.expect(r"blktest: (\d+) sectors", 60)[1] == {1: "4096", 2: "8192"}[part]
-        assert session.expect(r"blktest: id ([\w:]+)\s", 60)[1] == f"{SERIAL}:n1:{part}"
+        assert session.expect(r"blktest: id ([\w:]+)[^\w:]", 60)[1] == f"{SERIAL}:n1:{part}"
         session.expect(VERIFIED, 60)
 
 
