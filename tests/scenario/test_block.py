@@ -63,8 +63,10 @@ def test_every_depth(system):
 
 
 @pytest.mark.parametrize("size, options, extra", [
-    (512, "", ""), (512, "--nosgl", ""), (4096, "", ""), (4096, "--nosgl", ""), (512, "", ",mdts=1"), (4096, "--nosgl", ",mdts=2"),
-], ids=["512", "512-prp", "4k", "4k-prp", "512-mdts", "4k-prp-mdts"])
+    pytest.param(512, "", "", id="512"), pytest.param(512, "--nosgl", "", id="512-prp"),
+    pytest.param(4096, "", "", id="4k", marks=pytest.mark.long), pytest.param(4096, "--nosgl", "", id="4k-prp", marks=pytest.mark.long),
+    pytest.param(512, "", ",mdts=1", id="512-mdts", marks=pytest.mark.long), pytest.param(4096, "--nosgl", ",mdts=2", id="4k-prp-mdts"),
+])
 def test_every_size(system, size, options, extra):
     """From one block to more than the drive takes at a time, in up to as many pieces as virtio allows."""
     system.add_nvme(system.disk(40), extra=f",logical_block_size={size},physical_block_size={size}{extra}")
