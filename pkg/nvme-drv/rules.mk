@@ -2,13 +2,14 @@
 PROG_nvme-drv_CFLAGS := -Os
 $(call program,nvme-drv,sk rt gpt virtio shell proto util)
 
-NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkrange.c blkreq.c ctrl.c dptr.c fair.c ident.c limit.c log.c ns.c pool.c power.c queue.c recover.c stat.c) \
+NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkrange.c blkreq.c ctrl.c dptr.c event.c fair.c ident.c limit.c log.c ns.c ns_list.c pool.c power.c queue.c recover.c stat.c) \
              lib/gpt/src/gpt.c lib/gpt/src/mbr.c lib/virtio/src/gmem.c lib/virtio/src/vring.c
 NVME_MODEL := pkg/nvme-drv/test/model.c $(NVME_CORE)
 
 $(call host-test,nvme-regs,pkg/nvme-drv/test/regs_test.c,util)
 $(call host-test,nvme-ctrl,pkg/nvme-drv/test/ctrl_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-blk,pkg/nvme-drv/test/blk_test.c $(NVME_MODEL),gpt virtio util)
+$(call host-test,nvme-change,pkg/nvme-drv/test/change_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-range,pkg/nvme-drv/test/range_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-qos,pkg/nvme-drv/test/qos_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-options,pkg/nvme-drv/test/options_test.c pkg/nvme-drv/src/factory_arg.c pkg/nvme-drv/src/options.c pkg/nvme-drv/src/limit.c pkg/nvme-drv/src/target.c lib/gpt/src/gpt.c,gpt virtio util)

@@ -3,6 +3,7 @@
 import pexpect
 from conftest import SERIAL
 from test_block import DYNAMIC, NED, ONE, VERIFIED, boot, said
+from test_nvme_faults import qmp
 
 SHUT = r"The controller has no clients and is shut down"
 
@@ -99,3 +100,16 @@ def test_guest_powers_off(system):
     with open(image, "rb") as f:
         assert f.read(14) == b"the last words"
     assert trace().count("pci_nvme_mmio_shutdown_set") == 1
+
+
+def test_smart_warning(system):
+    """The drive's warnings are logged in words, and one after the other."""
+    path = system.path("qmp")
+    system.machine += ["-qmp", f"unix:{path},server=on,wait=off"]
+    system.add_nvme(system.disk(), extra=",id=n0")
+    with boot(system, ONE, "--ops 100000 --depth 4") as session:
+        session.expect("blktest: id", 60)
+        for warning, text in ((4, "it has become unreliable"), (5, "its spare capacity is low"), (13, "its media are read-only")):
+            qmp(path, "qom-set", path="/machine/peripheral/n0", property="smart_critical_warning", value=warning)
+            session.expect(rf"The drive warns: {text}.*critical warning {warning:#x}", 60)
+    assert len([line for line in session.tagged("nvme") if "The drive warns" in line]) == 3

@@ -75,6 +75,13 @@ void blkdev_attach(struct blkdev *d, const struct blk_target *target)
     d->generation++;
 }
 
+void blkdev_resize(struct blkdev *d, uint64_t blocks)
+{
+    d->target.blocks = blocks;
+    d->config.capacity = blocks * (d->target.ns->info.block_size / VIRTIO_BLK_SECTOR);
+    d->generation++;
+}
+
 /* Without flushes from the driver a write must be durable when it ends [virtio-1.2 5.2.6.2]. */
 static void update_fua(struct blkdev *d)
 {

@@ -35,9 +35,16 @@
 struct blk_target {
     struct nvme_ns *ns;
     uint64_t first, blocks;
-    bool readonly;
+    uint32_t live; /* of ns when it was found: blk_target_lost() */
+    bool readonly, whole;
     char id[VIRTIO_BLK_ID_BYTES + 1]; /* for GET_ID */
 };
+
+/* The namespace is gone, or another one is in its place. */
+static inline bool blk_target_lost(const struct blk_target *t)
+{
+    return t->ns->live != t->live;
+}
 
 struct blk_queue;
 
@@ -105,6 +112,9 @@ struct blkdev {
 
 void blkdev_init(struct blkdev *d, struct qos *qos);
 void blkdev_attach(struct blkdev *d, const struct blk_target *target);
+
+/* The disk has another size: shows in the configuration. Requests in flight are not affected. */
+void blkdev_resize(struct blkdev *d, uint64_t blocks);
 
 /* SK_EINVAL: not a subset of what is offered, or without VIRTIO_F_VERSION_1; SK_EBUSY: a queue runs. */
 __attribute__((warn_unused_result)) int64_t blkdev_set_features(struct blkdev *d, uint64_t features);

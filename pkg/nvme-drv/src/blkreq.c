@@ -247,7 +247,7 @@ static bool req_submit(struct blk_queue *q, struct blk_req *r, uint64_t now)
     q->admitted = q->admitted || !q->dev->qos->limit.on || req_admit(q, r, now);
     if (!q->admitted) {
         err = SK_EAGAIN;
-    } else if (c->state == CTRL_DEAD) {
+    } else if (c->state == CTRL_DEAD || blk_target_lost(&q->dev->target)) {
         r->result = VIRTIO_BLK_S_IOERR;
     } else if (c->state != CTRL_READY) {
         err = SK_EAGAIN;

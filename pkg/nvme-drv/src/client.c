@@ -125,6 +125,10 @@ void client_use(struct client *c)
 /* Takes the disk unless another client has it. */
 static void client_claim(struct client *c)
 {
+    if (blk_target_lost(&c->target)) {
+        c->state = CLIENT_MISSING;
+        return;
+    }
     for (unsigned i = 0; i < client_count; i++) {
         struct client *o = clients[i];
         bool has = o->state == CLIENT_READY || o->state == CLIENT_CLOSING;
@@ -161,7 +165,7 @@ static void log_missing(const struct client *c, int64_t err)
 
 static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned)
 {
-    if (c->state != CLIENT_SCANNING) {
+    if (c->state != CLIENT_SCANNING && c->state != CLIENT_MISSING) {
         return;
     }
     int64_t err = target_find(ctrl, count, c->options->device, &c->target);
@@ -172,7 +176,7 @@ static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsign
         client_notify(c);
         return;
     }
-    if (!all_scanned) {
+    if (!all_scanned || c->state == CLIENT_MISSING) {
         return;
     }
     log_missing(c, err);
@@ -188,6 +192,41 @@ void clients_match(struct nvme_ctrl *const *ctrl, unsigned count, bool all_scann
     for (unsigned i = 0; i < client_count; i++) {
         client_match(clients[i], ctrl, count, all_scanned);
     }
+}
+
+/* A client that has its disk. */
+static void client_update(struct client *c)
+{
+    const struct blk_target *t = &c->target;
+    bool lost = blk_target_lost(t);
+
+    if (lost != c->lost) {
+        c->lost = lost;
+        log_warn("NVMe[]: Client %s: %s %s", c->options->cap, c->options->device,
+                 lost ? "is not there any more: its requests fail" : "is there again");
+    } else if (!lost && t->whole && t->blocks != t->ns->info.blocks) {
+        c->target.blocks = t->ns->info.blocks;
+        blkdev_resize(&c->blk, t->blocks);
+    } else {
+        return;
+    }
+    client_notify(c);
+}
+
+void clients_update(void)
+{
+    for (unsigned i = 0; i < client_count; i++) {
+        if (clients[i]->state == CLIENT_READY || clients[i]->state == CLIENT_CLOSING) {
+            client_update(clients[i]);
+        }
+    }
+    clients_match(known, known_count, known_all);
+}
+
+void client_find_again(struct client *c)
+{
+    client_unclaim(c);
+    client_match(c, known, known_count, known_all);
 }
 
 /* --- dynamic clients --- */
@@ -301,6 +340,9 @@ int64_t client_status(struct client *c)
     if (c->state == CLIENT_BUSY) {
         client_claim(c);
     }
+    if (c->state == CLIENT_MISSING) { /* another namespace may have come since */
+        client_match(c, known, known_count, known_all);
+    }
     switch (c->state) {
     case CLIENT_READY:
         return SK_OK;
@@ -315,7 +357,8 @@ int64_t client_status(struct client *c)
 
 void client_unclaim(struct client *c)
 {
-    c->state = CLIENT_BUSY; /* until it is used again */
+    c->state = c->lost ? CLIENT_MISSING : CLIENT_BUSY; /* until it is used again */
+    c->lost = false;
     if (c->uses) {
         c->uses = false;
         nvme_ctrl_unuse(c->target.ns->ctrl);

@@ -28,6 +28,7 @@ struct client {
     cap_t changed; /* signal of BLK_BIND_READY */
     bool dynamic;  /* ends with its last holder */
     struct client *next_retired;
+    bool lost;                        /* its namespace is not there any more */
     bool uses;                        /* is counted by nvme_ctrl_use() */
     bool announced;                   /* the log line of its first use */
     bool wants_idle;                  /* was told SK_EAGAIN by an operation that needs idle queues */
@@ -40,6 +41,10 @@ struct client {
 void clients_open(const struct options *options);
 /* A controller has been scanned, or is not used. */
 void clients_match(struct nvme_ctrl *const *ctrl, unsigned count, bool all_scanned);
+/* Namespaces have come, gone, or changed. */
+void clients_update(void);
+/* A new session of a client whose disk is lost: looks for the disk as at first. The queues are idle. */
+void client_find_again(struct client *c);
 /* Raises the client's signal. */
 void client_notify(struct client *c);
 /* BLK_GET_STATUS: tries to claim again; SK_OK, SK_EAGAIN, SK_ENODEV, SK_EBUSY. */

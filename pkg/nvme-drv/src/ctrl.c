@@ -135,7 +135,7 @@ int64_t ctrl_admin(struct nvme_ctrl *c, const struct nvme_sqe *command, const ch
     return SK_OK;
 }
 
-static int64_t admin_identify(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid, const char *what)
+int64_t ctrl_identify_page(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid, const char *what)
 {
     struct nvme_sqe sqe = {
         .opcode = NVME_ADMIN_IDENTIFY,
@@ -145,6 +145,18 @@ static int64_t admin_identify(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid, c
     };
 
     return ctrl_admin(c, &sqe, what, NULL);
+}
+
+int64_t ctrl_log_page(struct nvme_ctrl *c, uint8_t page, uint32_t bytes)
+{
+    struct nvme_sqe sqe = {
+        .opcode = NVME_ADMIN_GET_LOG_PAGE,
+        .nsid = NVME_NSID_ALL,
+        .dptr = {c->scratch.dev, 0},
+        .cdw10 = (uint32_t)(field_prep(NVME_LOG_LID, page) | field_prep(NVME_LOG_NUMDL, bytes / 4 - 1)),
+    };
+
+    return ctrl_admin(c, &sqe, "Reading a log page", NULL);
 }
 
 /* --- queues --- */
@@ -195,8 +207,7 @@ struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c)
     return q;
 }
 
-/* A queue pair for one more namespace; when the controller grants no more, one that exists is shared. */
-static struct nvme_queue *queue_for_namespace(struct nvme_ctrl *c, uint32_t nsid)
+struct nvme_queue *ctrl_queue_share(struct nvme_ctrl *c, uint32_t nsid)
 {
     if (c->io_count > 0 && c->io_count >= c->io_granted) {
         log_info("NVMe[]: The controller has no more than %u I/O queues; NSID %u shares one", c->io_granted, nsid);
@@ -226,126 +237,11 @@ int64_t ctrl_queue_count(struct nvme_ctrl *c)
     return err;
 }
 
-/* --- namespaces --- */
-
-void nvme_ns_special(const struct nvme_ns *ns, struct nvme_sqe *sqe)
-{
-    bool read = sqe->opcode == NVME_IO_READ;
-
-    if (ns->info.protect) {
-        sqe->cdw12 |= (uint32_t)NVME_RW_PRACT | (read ? ns->info.read_flags : 0);
-        sqe->cdw14 = ns->info.ref_tag ? sqe->cdw10 : 0; /* of the first block */
-    }
-    if (ns->info.metadata) {
-        sqe->mptr = ns->ctrl->meta.dev + (read ? NVME_META_BYTES : 0);
-    }
-}
-
-/* Room for the separate metadata of one command; what is read there, nobody looks at. */
-static int64_t meta_prepare(struct nvme_ctrl *c, const struct ident_ns *info)
-{
-    if (info->metadata == 0 || c->meta.mem) {
-        return SK_OK;
-    }
-    return c->hw->ops->dma_alloc(c->hw, 2ul * NVME_META_BYTES, &c->meta);
-}
-
-/* NULL: it can be used. Otherwise SK_E* or, with SK_OK, why not. */
-static int64_t ns_identify(struct nvme_ctrl *c, uint32_t nsid, struct ident_ns *info, const char **why)
-{
-    int64_t err = admin_identify(c, NVME_CNS_NAMESPACE, nsid, "Identify Namespace");
-
-    *why = "it cannot be identified";
-    if (err) {
-        return err == SK_EIO ? SK_OK : err; /* one bad namespace does not end the others */
-    }
-    *why = ident_ns_parse(c->scratch.mem, info);
-    if (*why || hw_r32(c->hw, NVME_VS) < NVME_VS_1_3) {
-        return SK_OK;
-    }
-    err = admin_identify(c, NVME_CNS_NS_DESCS, nsid, "Identify, namespace descriptors");
-    if (err == SK_OK) {
-        *why = ident_descs_parse(c->scratch.mem);
-    }
-    return err == SK_EIO ? SK_OK : err;
-}
-
-static int64_t ns_add(struct nvme_ctrl *c, uint32_t nsid)
-{
-    struct ident_ns info;
-    const char *why;
-    int64_t err = ns_identify(c, nsid, &info, &why);
-
-    if (err) {
-        return err;
-    }
-    if (!why && meta_prepare(c, &info)) {
-        why = "there is no memory for its metadata";
-    }
-    if (why) {
-        log_warn("NVMe[%s]: NSID %u is not used: %s", c->id.serial, nsid, why);
-        return SK_OK;
-    }
-    struct nvme_ns *ns = calloc(1, sizeof(*ns));
-    struct nvme_ns **list = realloc(c->ns, (c->ns_count + 1) * sizeof(*list));
-
-    if (list) {
-        c->ns = list;
-    }
-    if (!ns || !list) {
-        free(ns);
-        return SK_ENOMEM;
-    }
-    *ns = (struct nvme_ns){.ctrl = c, .nsid = nsid, .info = info};
-    uint64_t most = max(c->id.max_transfer, info.block_size);
-
-    uint64_t blocks = min(65536ull, info.metadata ? NVME_META_BYTES / info.metadata : 65536ull);
-
-    ns->max_transfer = (uint32_t)min(most, blocks * info.block_size);
-    ns->queue = queue_for_namespace(c, nsid);
-    if (!ns->queue) {
-        free(ns);
-        return SK_EIO;
-    }
-    c->ns[c->ns_count++] = ns;
-    log_info("Making NSID %u visible to clients", nsid);
-    return SK_OK;
-}
-
-/* Adds all active namespaces [NVMe-1.4 5.15.2.3]. */
-static int64_t ctrl_namespaces(struct nvme_ctrl *c)
-{
-    uint32_t last = 0;
-
-    for (;;) {
-        uint32_t page[1024]; /* a copy: the scratch buffer is needed for each namespace */
-        int64_t err = admin_identify(c, NVME_CNS_ACTIVE_LIST, last, "Identify, active namespaces");
-
-        if (err) {
-            return err;
-        }
-        memcpy(page, c->scratch.mem, sizeof(page));
-        for (unsigned i = 0; i < 1024; i++) {
-            if (page[i] <= last || page[i] > NVME_NSID_MAX) {
-                return SK_OK; /* the end, or no ascending list */
-            }
-            last = page[i];
-            if (c->ns_count == NVME_NS_MAX) {
-                log_error("NVMe[%s]: Namespaces from NSID %u on are not used: %u are the most", c->id.serial, last,
-                          NVME_NS_MAX);
-                return SK_OK;
-            }
-            err = ns_add(c, last);
-            if (err) {
-                return err;
-            }
-        }
-    }
-}
+/* --- identification --- */
 
 static int64_t ctrl_identify(struct nvme_ctrl *c)
 {
-    int64_t err = admin_identify(c, NVME_CNS_CONTROLLER, 0, "Identify Controller");
+    int64_t err = ctrl_identify_page(c, NVME_CNS_CONTROLLER, 0, "Identify Controller");
 
     if (err) {
         return err;
@@ -446,10 +342,10 @@ static int64_t ctrl_bring_up(struct nvme_ctrl *c)
         return SK_ENOMEM;
     }
     if ((err = ctrl_enable(c)) || (err = ctrl_identify(c)) || (err = ctrl_write_cache(c, true)) ||
-        (err = ctrl_queue_count(c))) {
+        (err = ctrl_event_config(c)) || (err = ctrl_queue_count(c))) {
         return err;
     }
-    return ctrl_namespaces(c);
+    return ctrl_namespaces(c, NULL);
 }
 
 int64_t nvme_ctrl_start(struct nvme_ctrl *c)
@@ -466,9 +362,7 @@ int64_t nvme_ctrl_start(struct nvme_ctrl *c)
         return err;
     }
     c->state = CTRL_READY;
-    for (unsigned i = 0; i < c->ns_count; i++) {
-        nvme_ns_scan(c->ns[i]);
-    }
+    ctrl_scan_tables(c);
     c->idle_at_ns = c->users > 0 ? UINT64_MAX : ctrl_now(c) + NVME_IDLE_NS;
     return SK_OK;
 }

@@ -16,6 +16,9 @@
  * Power (power.c): users are counted. A controller without one is shut down in an orderly way, so that the machine can
  * be switched off; after the start it waits NVME_IDLE_NS for the first one.
  *
+ * Namespaces (ns_list.c, event.c): they may come, go, and change their size at any time. Each that was found once has a
+ * struct nvme_ns for good.
+ *
  * Time-outs (recover.c): an I/O command that has not ended within io_timeout_ns is aborted; if it still has not ended
  * after the same time again (NVME_ABORT_NS at most), or when CSTS shows that the controller is gone or in a fatal
  * state, the controller is reset, its queues are made again and what was in flight is sent again: the clients see
@@ -55,8 +58,11 @@ struct nvme_ns {
     struct nvme_queue *queue;
     uint32_t nsid;
     uint32_t max_transfer; /* bytes in one command: MDTS, and 65536 blocks; a multiple of the block size */
+    uint32_t live;         /* its edition, or 0 when it is gone: what a client knows must be equal (ns_list.c) */
+    uint32_t edition;
     struct ident_ns info;
     struct stat *past;       /* of clients that are gone; NULL: none */
+    bool listed, unscanned;  /* while the list of namespaces is compared; its partition table is to be read */
     struct nvme_part *parts; /* usable partitions in the order of the table */
 };
 
@@ -86,6 +92,16 @@ struct nvme_ctrl {
     uint32_t barren;         /* resets since something was completed */
     uint64_t completed;      /* I/O completions at the last reset */
     struct fair fair;        /* its clients */
+    bool rescan;             /* event to worker: look at all namespaces */
+    bool ns_changed;         /* namespaces came, went, changed; for the program, which clears it */
+    struct {                 /* event.c */
+        uint32_t dw0[IDENT_EVENTS_MAX];
+        unsigned count;               /* events in dw0, not looked at yet */
+        unsigned out, wanted;         /* requests with the controller, and how many there shall be */
+        unsigned recent;              /* events since second_ns */
+        uint64_t second_ns, pause_ns; /* no requests before pause_ns */
+        uint8_t warning;              /* SMART warnings that were logged */
+    } event;
     struct nvme_dma meta;    /* for separate metadata: zeros to write, then the same to read into; or nothing */
     struct nvme_dma scratch; /* 64 KiB for Identify data and partition tables */
 };
@@ -104,7 +120,10 @@ void nvme_ctrl_work(struct nvme_ctrl *c);
 /* When there will be work even if nothing wakes the worker. */
 static inline uint64_t nvme_ctrl_work_at(const struct nvme_ctrl *c)
 {
-    return c->state == CTRL_READY ? c->idle_at_ns : UINT64_MAX;
+    if (c->state != CTRL_READY) {
+        return UINT64_MAX;
+    }
+    return c->event.out < c->event.wanted ? min(c->idle_at_ns, c->event.pause_ns) : c->idle_at_ns;
 }
 
 /* A client's session begins, ends: requests are only served in between. Events. */
@@ -141,5 +160,7 @@ static inline void nvme_ctrl_watch(struct nvme_ctrl *c, uint64_t now_ns)
     nvme_ctrl_arm(c, now_ns + min(c->io_timeout_ns, NVME_HEALTH_NS));
 }
 
-/* Worker: the content of the partition table of ns (ns.c). */
+/* Worker: the content of the partition table of ns (ns.c), in place of an older one. */
 void nvme_ns_scan(struct nvme_ns *ns);
+/* A bit of SMART's critical warning in words. */
+const char *nvme_warning_text(unsigned bit);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What the files of the controller layer (ctrl.c, recover.c, power.c, event.c) share with each other and with nobody else. All but the
- * inline functions run in the worker. Errors (SK_E*) have been logged. */
+/* What the files of the controller layer (ctrl.c, ns_list.c, recover.c, power.c, event.c) share with each other and
+ * with nobody else. All but the inline functions run in the worker. Errors (SK_E*) have been logged. */
 #pragma once
 
 #include "ctrl.h"
@@ -30,6 +30,10 @@ __attribute__((warn_unused_result)) int64_t ctrl_enable(struct nvme_ctrl *c);
 /* Runs one admin command; its identifier is filled in here. SK_EIO: it failed; SK_ETIMEDOUT; SK_EBUSY: none is free. */
 __attribute__((warn_unused_result)) int64_t ctrl_admin(struct nvme_ctrl *c, const struct nvme_sqe *command,
                                                        const char *what, uint32_t *dw0);
+/* A page of Identify data (CNS), a log page (dwords; arms its events again): into the scratch buffer. */
+__attribute__((warn_unused_result)) int64_t ctrl_identify_page(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid,
+                                                               const char *what);
+__attribute__((warn_unused_result)) int64_t ctrl_log_page(struct nvme_ctrl *c, uint8_t page, uint32_t bytes);
 /* Asks for as many I/O queues as there may be. */
 __attribute__((warn_unused_result)) int64_t ctrl_queue_count(struct nvme_ctrl *c);
 /* Reads the state of the volatile write cache into id.vwc; later (not first) makes it the same again. */
@@ -38,6 +42,20 @@ __attribute__((warn_unused_result)) int64_t ctrl_write_cache(struct nvme_ctrl *c
 __attribute__((warn_unused_result)) int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q);
 /* One more I/O queue pair, known to the controller; NULL: it was not to be had. */
 struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c);
+/* A queue pair for one more namespace; when the controller grants no more, one that exists is shared. NULL as above. */
+struct nvme_queue *ctrl_queue_share(struct nvme_ctrl *c, uint32_t nsid);
+/* Compares what is known with the active namespaces; of those that are known, it looks at the `changed` ones (as of
+ * log page 04h; NULL: all). Sets ns_changed, ns.unscanned. */
+__attribute__((warn_unused_result)) int64_t ctrl_namespaces(struct nvme_ctrl *c, const uint32_t *changed);
+/* Reads the partition tables of unscanned namespaces. */
+void ctrl_scan_tables(struct nvme_ctrl *c);
+/* That and that again; not all: those that the controller says have changed. */
+void ctrl_rescan(struct nvme_ctrl *c, bool all);
+/* Says which events there shall be. Behind each reset. */
+__attribute__((warn_unused_result)) int64_t ctrl_event_config(struct nvme_ctrl *c);
+/* Has the worker to call ctrl_events()? It does what events say, a rescan, and asks for further ones. */
+bool ctrl_events_wanted(struct nvme_ctrl *c);
+void ctrl_events(struct nvme_ctrl *c);
 /* Resets the controller and makes its queues again, in NVME_RESET_TRIES attempts. */
 __attribute__((warn_unused_result)) int64_t ctrl_reset(struct nvme_ctrl *c);
 /* Has the worker to call ctrl_shut_down() or to switch on? */

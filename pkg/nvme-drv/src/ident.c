@@ -27,6 +27,10 @@ const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *o
     text_copy(out->serial, id->sn, sizeof(id->sn), true);
     text_copy(out->model, id->mn, sizeof(id->mn), false);
     text_copy(out->firmware, id->fr, sizeof(id->fr), false);
+    out->event_limit = (uint8_t)min(id->aerl + 1u, IDENT_EVENTS_MAX);
+    out->error_entries = id->elpe;
+    out->ns_events = (id->oaes & NVME_OAES_NS) != 0;
+    out->ns_attach = (id->oacs & NVME_OACS_NS) != 0;
     out->vwc = out->cache = (id->vwc & NVME_VWC_PRESENT) != 0;
     out->dsm = (id->oncs & NVME_ONCS_DSM) != 0;
     out->write_zeroes = (id->oncs & NVME_ONCS_WRITE_ZEROES) != 0;
@@ -68,15 +72,25 @@ static const char *parse_metadata(const struct nvme_id_ns *id, uint32_t lbaf, st
     return NULL;
 }
 
-const char *ident_descs_parse(const uint8_t page[4096])
+/* FNV-1a */
+static uint64_t hash(uint64_t h, const uint8_t *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ data[i]) * 0x100000001b3ull;
+    }
+    return h;
+}
+
+const char *ident_descs_parse(const uint8_t page[4096], struct ident_ns *out)
 {
     for (unsigned off = 0; off + 4 <= 4096 && page[off + 1] != 0; off += 4u + page[off + 1]) { /* NIDL 0: the end */
+        out->identity = hash(out->identity, page + off, min(4u + page[off + 1], 4096 - off));
         if (page[off] != NVME_NIDT_CSI || page[off + 1] != 1 || off + 5 > 4096) {
             continue;
         }
         switch (page[off + 4]) {
         case NVME_CSI_NVM:
-            return NULL;
+            break;
         case NVME_CSI_KV:
             return "it is a key-value namespace, not a disk of blocks";
         case NVME_CSI_ZNS:
@@ -107,6 +121,7 @@ const char *ident_ns_parse(const struct nvme_id_ns *id, struct ident_ns *out)
 
     *out = (struct ident_ns){
         .blocks = id->nsze,
+        .identity = hash(hash(0xcbf29ce484222325ull, id->nguid, sizeof(id->nguid)), id->eui64, sizeof(id->eui64)),
         .block_size = 1u << lbads,
         .readonly = (id->nsattr & NVME_NSATTR_WP) != 0,
         .zeroes_deallocate = (id->dlfeat & NVME_DLFEAT_DEAC) != 0,

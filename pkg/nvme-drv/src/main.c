@@ -73,6 +73,10 @@ static void device_changed(struct device *dev)
     if (!dev->known) {
         device_ready(dev);
     }
+    if (dev->ctrl.ns_changed) {
+        dev->ctrl.ns_changed = false;
+        clients_update();
+    }
     if (stopping) {
         stop_finish();
     }

@@ -206,6 +206,12 @@ void nvme_ns_scan(struct nvme_ns *ns)
     void *buf = malloc(size);
     struct gpt_table gpt;
 
+    while (ns->parts) {
+        struct nvme_part *p = ns->parts;
+
+        ns->parts = p->next;
+        free(p);
+    }
     if (!buf || !mbr) {
         log_error("libblock[]: Memory for the partition table of NSID %u: none left", ns->nsid);
     } else {

@@ -22,9 +22,11 @@ static int64_t ctrl_restart(struct nvme_ctrl *c)
         nvme_queue_rewind(c->io[i]);
     }
     nvme_queue_reset(&c->admin);
-    if ((err = ctrl_enable(c)) || (err = ctrl_write_cache(c, false)) || (err = ctrl_queue_count(c))) {
+    if ((err = ctrl_enable(c)) || (err = ctrl_write_cache(c, false)) || (err = ctrl_event_config(c)) ||
+        (err = ctrl_queue_count(c))) {
         return err;
     }
+    c->rescan = true; /* events may have been lost */
     for (unsigned i = 0; i < c->io_count && !err; i++) {
         err = ctrl_queue_announce(c, c->io[i]);
     }
@@ -126,7 +128,7 @@ static void ctrl_switch_on(struct nvme_ctrl *c)
 
 bool nvme_ctrl_has_work(struct nvme_ctrl *c)
 {
-    return c->reset_wanted || c->pairs_wanted > 0 || ctrl_power_wanted(c);
+    return c->reset_wanted || c->pairs_wanted > 0 || ctrl_power_wanted(c) || ctrl_events_wanted(c);
 }
 
 void nvme_ctrl_work(struct nvme_ctrl *c)
@@ -142,6 +144,7 @@ void nvme_ctrl_work(struct nvme_ctrl *c)
         }
     }
     nvme_pool_fill(c);
+    ctrl_events(c);
 }
 
 static void ctrl_want_reset(struct nvme_ctrl *c)

@@ -140,6 +140,9 @@ static int64_t op_status(struct client *c, struct msg *reply)
 {
     int64_t err = client_status(c);
 
+    if (err == SK_OK && c->lost) {
+        err = SK_ENODEV;
+    }
     if (err == SK_OK) {
         msg_put(reply, c->blk.needs_reset ? VIRTIO_STATUS_NEEDS_RESET : 0);
         msg_put(reply, c->blk.generation);
@@ -165,6 +168,11 @@ static int64_t op_bind_ready(struct client *c, struct msg *m)
     }
     if (c->state == CLIENT_READY) {
         session_release(c);
+        if (c->lost) {
+            client_find_again(c);
+        }
+    }
+    if (c->state == CLIENT_READY) {
         client_use(c);
     }
     drop(&c->changed);

@@ -58,7 +58,8 @@ static bool parse_place(const char *device, struct place *out)
 
 static struct blk_target target_make(struct nvme_ns *ns, const struct nvme_part *part)
 {
-    struct blk_target t = {.ns = ns, .blocks = ns->info.blocks, .readonly = ns->info.readonly};
+    struct blk_target t = {
+        .ns = ns, .blocks = ns->info.blocks, .live = ns->live, .readonly = ns->info.readonly, .whole = part == NULL};
     char id[64];
 
     if (part) {
@@ -92,7 +93,7 @@ static int64_t find_place(struct nvme_ctrl *const *ctrl, unsigned count, const c
             while (at.part && p && p->gpt.number != at.part) {
                 p = p->next;
             }
-            if (ns->nsid == at.nsid && (p || !at.part)) {
+            if (ns->nsid == at.nsid && ns->live && (p || !at.part)) {
                 *out = target_make(ns, at.part ? p : NULL);
                 return SK_OK;
             }
@@ -123,7 +124,7 @@ static int64_t find_part(struct nvme_ctrl *const *ctrl, unsigned count, part_fit
 
     for (unsigned c = 0; c < count; c++) {
         for (unsigned i = 0; ctrl[c]->state != CTRL_DEAD && i < ctrl[c]->ns_count; i++) {
-            for (struct nvme_part *p = ctrl[c]->ns[i]->parts; p; p = p->next) {
+            for (struct nvme_part *p = ctrl[c]->ns[i]->parts; p && ctrl[c]->ns[i]->live; p = p->next) {
                 if (fits(p, name)) {
                     if (found == SK_OK) {
                         return SK_EEXIST;
@@ -192,6 +193,9 @@ void target_list(struct nvme_ctrl *const *ctrl, unsigned count, char *text, size
         for (unsigned i = 0; ctrl[c]->state != CTRL_DEAD && i < ctrl[c]->ns_count; i++) {
             struct nvme_ns *ns = ctrl[c]->ns[i];
 
+            if (!ns->live) {
+                continue;
+            }
             append(text, size, "%s%s:n%u", text[0] ? ", " : "", ctrl[c]->id.serial, ns->nsid);
             for (struct nvme_part *p = ns->parts; p; p = p->next) {
                 append(text, size, ", %s:n%u:%u %s%s%s%s", ns->ctrl->id.serial, ns->nsid, p->gpt.number, p->uuid,

@@ -262,22 +262,23 @@ static void test_command_sets(void **state)
 static void test_descs(void **state)
 {
     uint8_t page[4096] = {0};
+    struct ident_ns ns = {0};
 
     (void)state;
-    assert_null(ident_descs_parse(page));
+    assert_null(ident_descs_parse(page, &ns));
     for (unsigned i = 0; i < 4096; i += 4) { /* a list without an end */
         page[i] = 1, page[i + 1] = 0xff;
     }
-    assert_null(ident_descs_parse(page));
+    assert_null(ident_descs_parse(page, &ns));
     memset(page, 0, sizeof(page));
     for (unsigned i = 0; i + 12 <= 4084; i += 12) {
         page[i] = 1, page[i + 1] = 8;
     }
     page[4092] = 4, page[4093] = 1; /* its byte would lie behind the page */
     page[4080] = 1, page[4081] = 8;
-    assert_null(ident_descs_parse(page));
+    assert_null(ident_descs_parse(page, &ns));
     page[0] = 4, page[1] = 1, page[4] = 2;
-    assert_non_null(ident_descs_parse(page));
+    assert_non_null(ident_descs_parse(page, &ns));
 }
 
 static void test_write_cache(void **state)
@@ -336,6 +337,7 @@ static void test_shutdown_unused(void **state)
     m->ctrl = calloc(1, sizeof(*m->ctrl));
     m->ctrl->hw = &m->hw;
     assert_int_equal(nvme_ctrl_start(m->ctrl), SK_OK);
+    nvme_ctrl_work(m->ctrl);
     assert_false(nvme_ctrl_has_work(m->ctrl));
     m->now = nvme_ctrl_work_at(m->ctrl);
     assert_true(nvme_ctrl_has_work(m->ctrl));
@@ -388,6 +390,224 @@ static void test_shutdown_fails(void **state)
     work(m);
     assert_int_equal(c->state, CTRL_DEAD);
     assert_int_equal(m->isolated, 1);
+}
+
+/* --- events --- */
+
+static struct nvme_ctrl *start_with_events(struct model *m)
+{
+    int64_t err;
+    struct nvme_ctrl *c = model_start(m, &err);
+
+    assert_int_equal(err, SK_OK);
+    nvme_ctrl_work(c);
+    c->ns_changed = false;
+    return c;
+}
+
+/* Delivers what has come and lets the worker run. */
+static void deliver(struct model *m)
+{
+    while (model_interrupt(m) || model_check(m)) {
+    }
+}
+
+static void test_event_requests(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    assert_int_equal(m->aer_count, 4);
+    assert_int_equal(m->event_config, 0x1ff);
+    c->reset_wanted = true;
+    nvme_ctrl_work(c);
+    assert_int_equal(c->state, CTRL_READY);
+    assert_int_equal(m->aer_count, 4);
+    assert_int_equal(c->event.out, 4);
+    assert_false(nvme_ctrl_has_work(c));
+}
+
+static void test_event_limits(void **state)
+{
+    struct model *m = *state;
+
+    m->id.aerl = 0; /* one */
+    m->id.oaes = 0;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    assert_int_equal(m->aer_count, 1);
+    assert_int_equal(m->event_config, 0xff);
+    c->id.event_limit = 4; /* as if it had said so */
+    c->reset_wanted = true;
+    nvme_ctrl_work(c);
+    deliver(m);
+    assert_int_equal(m->aer_count, 1);
+    assert_int_equal(c->event.wanted, 1);
+}
+
+static void test_events_refused(void **state)
+{
+    struct model *m = *state;
+
+    m->id.oaes = 0xfffffeff;
+    m->id.vwc = 0;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    assert_int_equal(c->event.out, 4);
+    m->event_config = 0;
+    c->id.ns_events = true; /* is refused now */
+    c->reset_wanted = true;
+    nvme_ctrl_work(c);
+    assert_int_equal(c->state, CTRL_READY);
+    assert_int_equal(c->event.out, 0);
+    assert_false(nvme_ctrl_has_work(c));
+}
+
+static void test_smart_event(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    m->smart.warning = 0x05;
+    model_event(m, 0x020001);
+    model_event(m, 0x020001); /* waits until the log was read */
+    assert_int_equal(m->events, 1);
+    deliver(m);
+    assert_int_equal(m->events, 2);
+    assert_int_equal(m->log_reads[2], 2);
+    assert_int_equal(c->event.warning, 5);
+    assert_int_equal(m->aer_count, 4);
+    m->smart.warning = 0xff;
+    model_event(m, 0x020001);
+    deliver(m);
+    m->smart.warning = 0;
+    model_event(m, 0x020001);
+    deliver(m);
+    assert_int_equal(c->event.warning, 0);
+}
+
+static void test_other_events(void **state)
+{
+    struct model *m = *state;
+
+    start_with_events(m);
+    m->error = (struct nvme_error_entry){.count = 1, .status = 0x281 << 1};
+    model_event(m, 0x010300); /* persistent internal error */
+    deliver(m);
+    m->error.count = 0;
+    model_event(m, 0x01ff00);
+    deliver(m);
+    model_event(m, 0x990907); /* its log page does not exist */
+    deliver(m);
+    assert_int_equal(m->log_reads[1], 3); /* 99h, too, by its low bits */
+    assert_int_equal(m->aer_count, 4);
+}
+
+static void test_event_flood(void **state)
+{
+    struct model *m = *state;
+    uint64_t start = m->now;
+
+    m->event_flood = true;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    for (unsigned i = 0; i < 100; i++) {
+        model_interrupt(m);
+        while (nvme_ctrl_has_work(c)) {
+            nvme_ctrl_work(c);
+        }
+        m->now = max(m->now, nvme_ctrl_work_at(c));
+    }
+    assert_true(m->events >= 50);
+    assert_true(m->now - start > m->events / 20 * 1000000000ull - 2000000000ull);
+}
+
+static void test_namespaces_come_and_go(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+    struct nvme_ns *first = c->ns[0];
+
+    model_add_ns(m, 3, 100, 4096);
+    model_ns_notice(m, 3);
+    deliver(m);
+    assert_int_equal(c->ns_count, 2);
+    assert_true(c->ns_changed);
+    assert_int_equal(c->ns[1]->nsid, 3);
+    m->ns[0].detached = true;
+    model_ns_notice(m, 1);
+    deliver(m);
+    assert_int_equal(first->live, 0);
+    assert_int_equal(c->ns[1]->live, 1);
+    m->ns[0].detached = false; /* the same one is back */
+    model_ns_notice(m, 1);
+    deliver(m);
+    assert_ptr_equal(c->ns[0], first);
+    assert_int_equal(first->live, 1);
+    m->ns[0].uuid = 7; /* another one in its place */
+    model_ns_notice(m, 0xffffffff);
+    deliver(m);
+    assert_int_equal(first->live, 2);
+    assert_int_equal(c->ns_count, 2);
+    assert_int_equal(m->aer_count, 4);
+    m->ns[2].csi = 2; /* formatted as a zoned one */
+    model_ns_notice(m, 3);
+    deliver(m);
+    assert_int_equal(c->ns[1]->live, 0);
+}
+
+static void test_namespace_is_resized(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    m->ns[0].blocks = 1024;
+    deliver(m);
+    assert_int_equal(c->ns[0]->info.blocks, 2048);
+    model_ns_notice(m, 1);
+    deliver(m);
+    assert_int_equal(c->ns[0]->info.blocks, 1024);
+    assert_int_equal(c->ns[0]->live, 1);
+    m->ns[0].blocks = 128;
+    m->ns[0].block_size = 4096;
+    model_ns_notice(m, 1);
+    deliver(m);
+    assert_int_equal(c->ns[0]->live, 2);
+    assert_int_equal(c->ns[0]->info.block_size, 4096);
+}
+
+static void test_changes_while_off(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    nvme_ctrl_unuse(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_OFF);
+    model_add_ns(m, 2, 100, 512);
+    m->ns[0].detached = true;
+    nvme_ctrl_use(c);
+    work(m);
+    assert_int_equal(c->ns_count, 2);
+    assert_int_equal(c->ns[0]->live, 0);
+    assert_int_equal(m->aer_count, 4);
+}
+
+static void test_rescan_fails(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    m->ns[0].detached = true;
+    m->fail_admin = true;
+    m->fail_admin_opcode = NVME_ADMIN_IDENTIFY;
+    model_ns_notice(m, 1);
+    deliver(m);
+    assert_int_equal(c->ns[0]->live, 1); /* not known */
+    m->fail_admin_opcode = NVME_ADMIN_GET_LOG_PAGE;
+    c->rescan = true;
+    nvme_ctrl_work(c);
+    assert_int_equal(c->ns[0]->live, 0);
 }
 
 /* --- partition table read through the driver --- */
@@ -480,6 +700,16 @@ int main(void)
         T(test_command_sets),
         cmocka_unit_test(test_descs),
         T(test_write_cache),
+        T(test_event_requests),
+        T(test_event_limits),
+        T(test_events_refused),
+        T(test_smart_event),
+        T(test_other_events),
+        T(test_event_flood),
+        T(test_namespaces_come_and_go),
+        T(test_namespace_is_resized),
+        T(test_changes_while_off),
+        T(test_rescan_fails),
         T(test_shutdown),
         T(test_shutdown_unused),
         T(test_stop),

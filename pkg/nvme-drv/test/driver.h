@@ -80,7 +80,12 @@ static inline struct blk_target whole(struct env *e)
 {
     struct nvme_ns *ns = e->c->ns[0];
 
-    return (struct blk_target){.ns = ns, .blocks = ns->info.blocks, .readonly = ns->info.readonly, .id = "MODEL1:n1"};
+    return (struct blk_target){.ns = ns,
+                               .blocks = ns->info.blocks,
+                               .live = ns->live,
+                               .whole = true,
+                               .readonly = ns->info.readonly,
+                               .id = "MODEL1:n1"};
 }
 
 static inline struct env *env_new(uint32_t sgls, uint32_t block_size, uint8_t mdts)

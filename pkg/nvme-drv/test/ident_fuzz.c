@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t bytes[4096];
     } page;
     struct ident_ctrl c;
-    struct ident_ns n;
+    struct ident_ns n = {0};
 
     memset(&page, 0, sizeof(page));
     memcpy(page.bytes, data, min(size, sizeof(page)));
@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (c.max_transfer < 4096 || c.max_transfer > IDENT_MAX_TRANSFER || !is_pow2(c.max_transfer)) {
         abort();
     }
-    (void)ident_descs_parse(page.bytes);
+    (void)ident_descs_parse(page.bytes, &n);
     if (!ident_ns_parse(&page.ns, &n) && (!is_pow2(n.block_size) || n.block_size < 512 || n.block_size > 65536 ||
                                           n.blocks == 0 || n.blocks > (uint64_t)INT64_MAX / n.block_size)) {
         abort();

@@ -130,6 +130,11 @@ static uint16_t transfer(struct model *m, const struct nvme_sqe *e, uint8_t *dat
 
 /* --- commands --- */
 
+static bool ns_active(const struct model *m, uint32_t nsid)
+{
+    return nsid > 0 && nsid <= MODEL_NS && m->ns[nsid - 1].data && !m->ns[nsid - 1].detached;
+}
+
 static void identify_ns(struct model *m, uint32_t nsid, struct nvme_id_ns *id)
 {
     struct model_ns *ns = &m->ns[nsid - 1];
@@ -154,7 +159,7 @@ static uint16_t run_identify(struct model *m, const struct nvme_sqe *e)
 
     switch (e->cdw10 & 0xff) {
     case 0:
-        if (e->nsid == 0 || e->nsid > MODEL_NS || !m->ns[e->nsid - 1].data) {
+        if (!ns_active(m, e->nsid)) {
             return 0x0b;
         }
         identify_ns(m, e->nsid, (void *)page);
@@ -164,16 +169,17 @@ static uint16_t run_identify(struct model *m, const struct nvme_sqe *e)
         break;
     case 2:
         for (unsigned i = e->nsid; i < MODEL_NS; i++) {
-            if (m->ns[i].data) {
+            if (ns_active(m, i + 1)) {
                 *list++ = i + 1;
             }
         }
         break;
     case 3:
-        if (e->nsid == 0 || e->nsid > MODEL_NS || !m->ns[e->nsid - 1].data) {
+        if (!ns_active(m, e->nsid)) {
             return 0x0b;
         }
         page[0] = 3, page[1] = 16; /* UUID */
+        page[19] = m->ns[e->nsid - 1].uuid;
         page[20] = 4, page[21] = 1, page[24] = m->ns[e->nsid - 1].csi;
         break;
     default:
@@ -245,6 +251,68 @@ static uint32_t run_abort(struct model *m, const struct nvme_sqe *e)
     return 1;
 }
 
+/* An event of that type is reported once until its log page is read [NVMe-1.4 5.2]. */
+void model_event(struct model *m, uint32_t dw0)
+{
+    unsigned type = dw0 & 7;
+
+    if (m->event_masked >> type & 1 || m->aer_count == 0) {
+        m->event_pending[type] = dw0 | 0x80000000;
+        return;
+    }
+    m->event_masked |= 1u << type;
+    m->event_pending[type] = 0;
+    m->events++;
+    post(m, 0, m->aer[--m->aer_count], 0, dw0);
+}
+
+static void events_release(struct model *m)
+{
+    for (unsigned type = 0; type < 8; type++) {
+        if (m->event_pending[type]) {
+            model_event(m, m->event_pending[type] & 0x7fffffff);
+        }
+    }
+}
+
+void model_ns_notice(struct model *m, uint32_t nsid)
+{
+    if (m->changed_count < ARRAY_SIZE(m->changed)) {
+        m->changed[m->changed_count++] = nsid;
+    }
+    if (m->event_config & 0x100) {
+        model_event(m, 0x040002);
+    }
+}
+
+static uint16_t run_log(struct model *m, const struct nvme_sqe *e)
+{
+    uint8_t page[4096] = {0}, lid = (uint8_t)e->cdw10;
+    uint32_t bytes = ((e->cdw10 >> 16) + 1) * 4;
+
+    if (bytes > sizeof(page) || e->nsid != 0xffffffff) {
+        return 2;
+    }
+    m->log_reads[lid & 7]++;
+    if (lid == 1) {
+        memcpy(page, &m->error, sizeof(m->error));
+        m->event_masked &= ~1u;
+    } else if (lid == 2) {
+        memcpy(page, &m->smart, sizeof(m->smart));
+        m->event_masked &= ~2u;
+    } else if (lid == 4) {
+        memcpy(page, m->changed, m->changed_count * 4);
+        m->changed_count = 0;
+        m->event_masked &= ~4u;
+    } else {
+        return 0x109;
+    }
+    uint16_t status = transfer(m, e, page, bytes, true);
+
+    events_release(m);
+    return status;
+}
+
 static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *dw0)
 {
     if (m->fail_admin && e->opcode == m->fail_admin_opcode) {
@@ -257,6 +325,8 @@ static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *d
         return run_create(m, e, false);
     case 0x05:
         return run_create(m, e, true);
+    case 0x02:
+        return run_log(m, e);
     case 0x00:
         return run_delete(m, e, false);
     case 0x04:
@@ -274,6 +344,10 @@ static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *d
         if (e->cdw10 == 6) {
             m->cache_off = !(e->cdw11 & 1);
             return 0;
+        }
+        if (e->cdw10 == 0x0b) {
+            m->event_config = e->cdw11;
+            return (e->cdw11 & ~0xffu & ~(m->id.oaes & 0x100)) ? 2 : 0; /* only what it supports */
         }
         if (e->cdw10 != 7 || (e->cdw11 & 0xffff) == 0xffff || e->cdw11 >> 16 == 0xffff) {
             return 2;
@@ -328,8 +402,8 @@ static uint16_t run_metadata(const struct model_ns *ns, const struct nvme_sqe *e
 
 static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
 {
-    if (e->nsid == 0 || e->nsid > MODEL_NS || !m->ns[e->nsid - 1].data) {
-        return 0x0b;
+    if (!ns_active(m, e->nsid)) {
+        return 0x400b; /* for good */
     }
     struct model_ns *ns = &m->ns[e->nsid - 1];
     uint64_t lba = e->cdw10 | (uint64_t)e->cdw11 << 32;
@@ -405,7 +479,15 @@ static void execute(struct model *m, uint16_t sqid, const struct nvme_sqe *e)
         if (m->drop_admin) {
             return;
         }
-        status = run_admin(m, e, &dw0);
+        if (e->opcode == 0x0c && m->aer_count <= m->id.aerl) {
+            m->aer[m->aer_count++] = e->cid;
+            if (m->event_flood) {
+                model_event(m, 0x070707);
+                m->event_masked = 0;
+            }
+            return;
+        }
+        status = e->opcode == 0x0c ? 0x105 : run_admin(m, e, &dw0);
     } else {
         if (m->fatal_io) {
             m->fatal_io--;
@@ -483,7 +565,8 @@ static void write_cc(struct model *m, uint32_t v)
     } else if (!(v & 1) && (m->cc & 1)) {
         memset(m->sq, 0, sizeof(m->sq));
         memset(m->cq, 0, sizeof(m->cq));
-        m->held_count = m->dropped_count = 0;
+        m->held_count = m->dropped_count = m->aer_count = m->event_masked = 0;
+        memset(m->event_pending, 0, sizeof(m->event_pending));
         m->irq = 0;
         m->csts = m->never_stops ? 1 : 0;
     } else if ((v >> 14 & 3) == 1 && (m->cc >> 14 & 3) != 1) {
@@ -708,6 +791,8 @@ struct model *model_new(uint64_t blocks)
     m->id.nn = MODEL_NS;
     m->id.vwc = 7;
     m->id.oncs = 0x0c;
+    m->id.oaes = 0x100;
+    m->id.aerl = 3;
     m->id.sgls = 1;
     model_add_ns(m, 1, blocks, 512);
     return m;

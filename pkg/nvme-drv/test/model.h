@@ -21,7 +21,8 @@ struct model_ns {
     uint16_t metadata;
     uint8_t dps, csi;
     bool extended; /* metadata within the blocks */
-    bool write_protected;
+    bool write_protected, detached;
+    uint8_t uuid;
     uint8_t dlfeat, nsfeat;
     uint16_t npwg, npdg, nows;
 };
@@ -52,6 +53,13 @@ struct model {
     uint32_t irq;                  /* pending, a bit per vector */
     struct nvme_id_ctrl id;
     unsigned queues_granted;
+    /* events */
+    uint32_t event_config, event_masked, event_pending[8], changed[8];
+    uint16_t aer[256];
+    unsigned aer_count, changed_count, events, log_reads[8];
+    struct nvme_smart smart;
+    struct nvme_error_entry error;
+    bool event_flood; /* misbehaviour: each request for an event gets one at once */
     /* misbehaviour */
     bool all_ones, never_ready, never_stops, fatal, hold, wrong_cid, duplicate, bad_phase, no_irq, drop_admin;
     bool never_shut;      /* a shutdown does not end */
@@ -87,6 +95,9 @@ void model_free(struct model *m);
 /* Creates and starts a driver instance; frees it. */
 struct nvme_ctrl *model_start(struct model *m, int64_t *err);
 void model_stop(struct model *m);
+/* Reports an event, when it may; a change of that namespace. */
+void model_event(struct model *m, uint32_t dw0);
+void model_ns_notice(struct model *m, uint32_t nsid);
 /* Executes commands that were held back; newest first if reverse. */
 void model_release(struct model *m, bool reverse);
 /* Delivers pending interrupts to the driver. True if there were any. */

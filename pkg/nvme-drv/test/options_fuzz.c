@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct nvme_part part = {.gpt = {.number = 1, .first = 1, .last = 2, .label = "data"}};
     static struct nvme_ctrl ctrl;
-    static struct nvme_ns ns = {.ctrl = &ctrl, .nsid = 1, .parts = &part}, *list[] = {&ns};
+    static struct nvme_ns ns = {.ctrl = &ctrl, .nsid = 1, .live = 1, .parts = &part}, *list[] = {&ns};
     static struct nvme_ctrl *const ctrls[] = {&ctrl};
     char *argv[128], error[128], *text = malloc(size + 1);
     struct options o;

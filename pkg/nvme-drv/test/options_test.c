@@ -164,9 +164,12 @@ static int setup(void **state)
     (void)state;
     ca = (struct nvme_ctrl){.state = CTRL_READY, .id.serial = "AAA", .ns = ns_a, .ns_count = 2};
     cb = (struct nvme_ctrl){.state = CTRL_READY, .id.serial = "B:n1", .ns = ns_b, .ns_count = 1};
-    ns1 = (struct nvme_ns){.ctrl = &ca, .nsid = 1, .info = {.blocks = 1000, .block_size = 512}, .parts = &parts[0]};
-    ns2 = (struct nvme_ns){.ctrl = &ca, .nsid = 2, .info = {.blocks = 500, .block_size = 4096, .readonly = true}};
-    ns7 = (struct nvme_ns){.ctrl = &cb, .nsid = 7, .info = {.blocks = 50, .block_size = 512}, .parts = &parts[2]};
+    ns1 = (struct nvme_ns){
+        .ctrl = &ca, .nsid = 1, .live = 1, .info = {.blocks = 1000, .block_size = 512}, .parts = &parts[0]};
+    ns2 = (struct nvme_ns){
+        .ctrl = &ca, .nsid = 2, .live = 1, .info = {.blocks = 500, .block_size = 4096, .readonly = true}};
+    ns7 = (struct nvme_ns){
+        .ctrl = &cb, .nsid = 7, .live = 1, .info = {.blocks = 50, .block_size = 512}, .parts = &parts[2]};
     memset(parts, 0, sizeof(parts));
     parts[0].gpt = (struct gpt_part){.number = 1, .first = 40, .last = 99, .label = "root"};
     parts[0].next = &parts[1];
