@@ -34,7 +34,7 @@ enum vcpu_exit_reason {
     VCPU_EXIT_RDMSR,      /* ecx in gpr */
     VCPU_EXIT_WRMSR,
     VCPU_EXIT_HLT,
-    VCPU_EXIT_PAUSE,
+    VCPU_EXIT_PAUSE,      /* not delivered: the kernel lets others of the priority run. In the counters only */
     VCPU_EXIT_IRQ_WINDOW, /* asked for by run.irq_window: the guest can take an interrupt now */
     VCPU_EXIT_NMI_WINDOW,
     VCPU_EXIT_XSETBV,     /* not in QEMU's TCG, where the guest sets XCR0 without an exit: who emulates CPUID leaf 0xd

@@ -35,6 +35,11 @@ void core_vcpu_exit(struct context *ctx)
     vcpu_complete(container_of(ctx, struct thread, ctx)->vcpu, VCPU_EXIT);
 }
 
+void core_vcpu_yield(struct context *ctx)
+{
+    sched_rotate(container_of(ctx, struct thread, ctx));
+}
+
 void vcpu_thread_event(struct thread *t)
 {
     struct vcpu *v = t->vcpu;
@@ -98,6 +103,7 @@ static void vcpu_free(struct object *o)
     struct guest *g = v->guest;
 
     vm_ops_get(NULL)->vcpu_fini(v->arch);
+    g->arch.vcpus--;
     pages_free(o->quota, v);
     quota_free(o->quota, v, sizeof(*v));
     object_put(&g->space.obj);
@@ -140,6 +146,7 @@ int64_t sys_vcpu_create(struct thread *t, const struct sys_args *args)
         return err;
     }
     v->guest = guest_of(guest);
+    v->guest->arch.vcpus++;
     object_init(&v->obj, &vcpu_ops, OBJ_VCPU, c.quota);
     v->arch = vm_ops_get(NULL)->vcpu_init(v->pages, &v->guest->arch, v->state);
     object_get(guest);

@@ -69,6 +69,9 @@ static void guest_run(struct context *ctx)
         break;
     case VM_DOORBELL:
         break;
+    case VM_PAUSE:
+        core_vcpu_yield(ctx);
+        break;
     case VM_EXIT:
         core_vcpu_exit(ctx);
         break;

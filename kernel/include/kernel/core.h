@@ -22,6 +22,9 @@ void core_timer(uint64_t now_ns);
  * page has the exit. Completes the thread's SYS_VCPU_RUN. */
 void core_vcpu_exit(struct context *ctx);
 
+/* The guest that ctx runs waits for another of its vcpus: who is ready at the same priority goes first. */
+void core_vcpu_yield(struct context *ctx);
+
 /* Picks what this processor runs next. NULL: nothing is ready, idle. Called after every entry. If it returns
  * a context with vcpu != NULL, arch enters that guest. */
 struct context *core_next(void);

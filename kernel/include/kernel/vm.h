@@ -38,6 +38,7 @@ struct guest_arch {
     struct page_table pt;
     struct doorbell_table doorbells;
     uint64_t tlb_generation; /* incremented when translations were removed */
+    unsigned vcpus;
 };
 
 #define VM_VCPU_PAGES_MAX 3
@@ -46,6 +47,7 @@ struct guest_arch {
 enum vm_result {
     VM_HOST_INTERRUPT, /* a host interrupt is pending; the caller takes it, then core_next() decides */
     VM_DOORBELL,       /* a doorbell was rung and the guest can go on; core_next() decides who runs */
+    VM_PAUSE,          /* the guest spins: the caller calls core_vcpu_yield() */
     VM_EXIT,           /* the exit is in the state page; the caller calls core_vcpu_exit() */
 };
 

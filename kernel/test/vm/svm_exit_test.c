@@ -87,7 +87,7 @@ static void test_reasons(void **state)
     static const struct {
         uint32_t code, reason;
     } table[] = {
-        { 0x72, VCPU_EXIT_CPUID },      { 0x78, VCPU_EXIT_HLT },        { 0x77, VCPU_EXIT_PAUSE },
+        { 0x72, VCPU_EXIT_CPUID },      { 0x78, VCPU_EXIT_HLT },
         { 0x8d, VCPU_EXIT_XSETBV },     { 0x81, VCPU_EXIT_VMCALL },     { 0x89, VCPU_EXIT_WBINVD },
         { 0x76, VCPU_EXIT_WBINVD },     { 0x80, VCPU_EXIT_INVALID_OP }, { 0x8a, VCPU_EXIT_INVALID_OP },
         { 0x6f, VCPU_EXIT_INVALID_OP }, { 0x7a, VCPU_EXIT_INVALID_OP }, { 0x7e, VCPU_EXIT_FAILURE },
@@ -116,6 +116,24 @@ static void test_reasons(void **state)
     assert_int_equal(e->cr_nr, 8);
     assert_int_equal(e->cr_write, 1);
     assert_int_equal(e->cr_gpr, 0xff);
+}
+
+static void test_pause(void **state)
+{
+    (void)state;
+    f.vmcb.control.exitcode = 0x77;
+    f.vmcb.save.rip = 0x1000;
+    f.vmcb.control.interrupt_shadow = 1;
+    assert_int_equal(svm_exit(&f.v), VM_PAUSE);
+    assert_int_equal(f.vmcb.save.rip, 0x1002); /* F3 90 */
+    assert_int_equal(f.vmcb.control.interrupt_shadow, 0);
+    assert_int_equal(f.vmcb.control.eventinj, 0);
+    svm_cpu.features = VM_FEAT_NEXT_RIP;
+    f.vmcb.control.nrip = 0x1006;
+    f.vmcb.save.rflags |= 0x100;
+    assert_int_equal(svm_exit(&f.v), VM_PAUSE);
+    assert_int_equal(f.vmcb.save.rip, 0x1006);
+    assert_int_equal(f.vmcb.control.eventinj, 0x80000301); /* single-stepped: #DB */
 }
 
 static void test_host_interrupt(void **state)
@@ -228,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_io, setup),         cmocka_unit_test_setup(test_nested_fault, setup),
+        cmocka_unit_test_setup(test_reasons, setup),    cmocka_unit_test_setup(test_pause, setup),
         cmocka_unit_test_setup(test_reasons, setup),    cmocka_unit_test_setup(test_host_interrupt, setup),
         cmocka_unit_test_setup(test_invalid, setup),    cmocka_unit_test_setup(test_irq_window, setup),
         cmocka_unit_test_setup(test_doorbell, setup),   cmocka_unit_test_setup(test_interrupted_event, setup),

@@ -47,10 +47,10 @@ uint64_t tsc_guest_to_ns(uint64_t guest_tsc)
 
 void tsc_start(void)
 {
-    uint64_t now = tsc_guest_now();
+    uint64_t offset = 0 - rdtsc();
 
     for (unsigned i = 0; i < vcpu_count; i++) {
-        vcpus[i].state->tsc_offset = vcpus[0].state->tsc_offset - now;
+        vcpus[i].state->tsc_offset = offset;
         vcpus[i].state->dirty |= VCPU_GROUP_TSC;
     }
 }

@@ -440,7 +440,6 @@ void exit_handle(void)
     case VCPU_EXIT_INVALID_OP:
         vcpu_inject_exception(EXCP_UD, false);
         return;
-    case VCPU_EXIT_PAUSE:
     case VCPU_EXIT_WBINVD:
         (void)skip_insn();
         return;

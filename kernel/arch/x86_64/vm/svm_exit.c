@@ -21,7 +21,6 @@ static const struct {
     [SVM_EXIT_CPUID] = { VCPU_EXIT_CPUID, true },
     [SVM_EXIT_RSM] = { VCPU_EXIT_INVALID_OP, true },
     [SVM_EXIT_INVD] = { VCPU_EXIT_WBINVD, true },
-    [SVM_EXIT_PAUSE] = { VCPU_EXIT_PAUSE, true },
     [SVM_EXIT_HLT] = { VCPU_EXIT_HLT, true },
     [SVM_EXIT_INVLPGA] = { VCPU_EXIT_INVALID_OP, true },
     [SVM_EXIT_SHUTDOWN] = { VCPU_EXIT_SHUTDOWN, false },
@@ -95,17 +94,23 @@ static struct irq_target *io_doorbell(const struct vcpu_arch *v)
     return doorbell_match(&v->guest->doorbells, SVM_IOIO_PORT(info), width == 2 ? value & 0xffff : value);
 }
 
-/* The OUT is done: what the processor would do behind an instruction. Before the target fires, which may end this run. */
-static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
+/* The instruction is done, and what the processor would do behind it. */
+static void insn_complete(struct vcpu_arch *v, uint64_t next_rip)
 {
     struct vmcb *m = v->vmcb;
 
-    m->save.rip = m->control.exitinfo2;
+    m->save.rip = next_rip;
     m->control.interrupt_shadow = 0;
     if (m->save.rflags & RFLAGS_TF) {
         m->save.dr6 |= DR6_BS;
         m->control.eventinj = VCPU_EVENT_VALID | VCPU_EVENT_EXCP | EXCP_DB;
     }
+}
+
+/* Before the target fires, which may end this run. */
+static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
+{
+    insn_complete(v, v->vmcb->control.exitinfo2);
     core_stat.vm_exits_by_reason[VCPU_EXIT_NONE]++;
     target->fire(target);
     return VM_DOORBELL;
@@ -163,6 +168,16 @@ static enum vm_result exit_nested_fault(struct vcpu_arch *v)
         }
     }
     return exit_to_vmm(v, &e);
+}
+
+/* Without nRIP: PAUSE is F3 90, and what is left of one with more prefixes is a PAUSE or NOP. */
+static enum vm_result exit_pause(struct vcpu_arch *v)
+{
+    const struct vmcb *m = v->vmcb;
+
+    insn_complete(v, svm_cpu.features & VM_FEAT_NEXT_RIP ? m->control.nrip : m->save.rip + 2);
+    core_stat.vm_exits_by_reason[VCPU_EXIT_PAUSE]++;
+    return VM_PAUSE;
 }
 
 static enum vm_result exit_msr(struct vcpu_arch *v)
@@ -280,6 +295,8 @@ enum vm_result svm_exit(struct vcpu_arch *v)
         return exit_nested_fault(v);
     case SVM_EXIT_MSR:
         return exit_msr(v);
+    case SVM_EXIT_PAUSE:
+        return exit_pause(v);
     case SVM_EXIT_VINTR:
         return exit_irq_window(v);
     case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR15:

@@ -152,6 +152,9 @@ int svm_state_load(struct vcpu_arch *v)
         return SK_EINVAL;
     }
     request_commit(v, &r);
+    if (v->guest->vcpus > 1) { /* PAUSE means that one waits for another; with a filter it is intercepted anyway */
+        v->vmcb->control.intercept1 |= SVM_I1_PAUSE;
+    }
     s->run.inject = 0;
     s->dirty = 0;
     s->valid = 0;

@@ -30,7 +30,6 @@ static const struct {
     [VMX_EXIT_WRMSR] = {VCPU_EXIT_WRMSR, true},
     [VMX_EXIT_MWAIT] = {VCPU_EXIT_INVALID_OP, true},
     [VMX_EXIT_MONITOR] = {VCPU_EXIT_INVALID_OP, true},
-    [VMX_EXIT_PAUSE] = {VCPU_EXIT_PAUSE, true},
     [VMX_EXIT_INVEPT] = {VCPU_EXIT_INVALID_OP, true},
     [VMX_EXIT_INVVPID] = {VCPU_EXIT_INVALID_OP, true},
     [VMX_EXIT_WBINVD] = {VCPU_EXIT_WBINVD, true},
@@ -119,9 +118,8 @@ static struct irq_target *io_doorbell(const struct vcpu_arch *v, uint64_t qual)
     return doorbell_match(&v->guest->doorbells, VMX_IO_PORT(qual), width == 2 ? value & 0xffff : value);
 }
 
-/* The OUT is done: what the processor would do behind an instruction. Before the target fires, which may end this run.
- */
-static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
+/* The instruction is done, and what the processor would do behind it. */
+static void insn_complete(struct vcpu_arch *v)
 {
     struct vcpu_exit e = {0};
 
@@ -133,6 +131,12 @@ static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
         v->dr6 |= DR6_BS;
         inject_exception(v, EXCP_DB, 0);
     }
+}
+
+/* Before the target fires, which may end this run. */
+static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
+{
+    insn_complete(v);
     core_stat.vm_exits_by_reason[VCPU_EXIT_NONE]++;
     target->fire(target);
     return VM_DOORBELL;
@@ -261,6 +265,13 @@ enum vm_result vmx_exit_refused(struct vcpu_arch *v)
     return exit_to_vmm(v, &e);
 }
 
+static enum vm_result exit_pause(struct vcpu_arch *v)
+{
+    insn_complete(v);
+    core_stat.vm_exits_by_reason[VCPU_EXIT_PAUSE]++;
+    return VM_PAUSE;
+}
+
 enum vm_result vmx_exit(struct vcpu_arch *v)
 {
     uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON), code = reason & 0xffff;
@@ -286,6 +297,8 @@ enum vm_result vmx_exit(struct vcpu_arch *v)
         return exit_window(v, VMX_PROC_NMI_WINDOW, VCPU_EXIT_NMI_WINDOW);
     case VMX_EXIT_CR:
         return exit_cr(v);
+    case VMX_EXIT_PAUSE:
+        return exit_pause(v);
     case VMX_EXIT_IO:
         return exit_io(v);
     case VMX_EXIT_EPT_VIOLATION:

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Guests of several processors, on a machine of fewer: all come up, wake each other, see each other's page tables, go and come
+back, stop together; and their time is one time."""
+import re
+
+import pytest
+from conftest import guest_ramdisk
+
+CPU = "/sys/devices/system/cpu"
+
+
+def smp_boot(system, cpus, bootargs="", **settings):
+    ramdisk = guest_ramdisk(system, "vmload.c")
+    return system.boot(rd=ramdisk, bootargs=f"console=hvc0 rdinit=/bin/sh {bootargs}",
+                       vm=f", cpus = {(1 << cpus) - 1}", **{"mem": 192, **settings})
+
+
+def prepare(session):
+    session.wait_prompt(180)
+    session.run("mount -a; mkdir -p /sys; mount -t sysfs s /sys")
+
+
+def load(session, command, timeout=240):
+    out = session.run(f"vmload {command}", timeout=timeout)
+    assert out.rstrip().endswith("ok"), out
+    return out
+
+
+def numbers(text):
+    return {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", text)}
+
+
+def assert_calm(session):
+    """Nothing that the kernel says when processors or clocks misbehave."""
+    log = session.run("dmesg")
+    for bad in ("Call Trace", "rcu: INFO", "soft lockup", "unstable", "not responding", "Back to", "spurious", "No irq handler"):
+        assert bad not in log, log
+
+
+@pytest.mark.parametrize("cpus,bootargs", [(2, ""), (4, "nox2apic"), (8, "")])
+def test_all_processors(system, cpus, bootargs):
+    image = system.disk(16)
+    system.add_nvme(image)
+    with smp_boot(system, cpus, bootargs) as session:
+        prepare(session)
+        assert f"cpus: {cpus} ok" in load(session, "cpus")
+        ids = re.findall(r"^apicid\s*: (\d+)", session.run("cat /proc/cpuinfo"), re.M)
+        assert ids == [str(i) for i in range(cpus)]
+        assert session.run(f"cat {CPU}/cpu0/topology/core_cpus_list {CPU}/cpu1/topology/core_id "
+                           f"{CPU}/cpu{cpus - 1}/topology/package_cpus_list").split() == ["0", "1", f"0-{cpus - 1}"]
+        load(session, f"pingpong {400 // cpus}")
+        load(session, f"shootdown {cpus} {40 // cpus}")
+        load(session, f"spin {cpus} 50")
+        load(session, "clock 1")
+        session.run("for i in 1 2 3 4; do dd if=/dev/urandom of=/tmp/r$i bs=64k count=32; done")
+        session.run("for i in 1 2 3 4; do dd if=/tmp/r$i of=/dev/vda bs=4k seek=$((i * 512)) conv=fsync & done; wait")
+        session.run("echo 3 > /proc/sys/vm/drop_caches")
+        for i in range(1, 5):
+            out = session.run(f"dd if=/dev/vda bs=4k skip=$(({i} * 512)) count=512 2>/dev/null | md5sum; md5sum < /tmp/r{i}")
+            sums = re.findall(r"^([0-9a-f]{32})", out, re.M)
+            assert len(sums) == 2 and sums[0] == sums[1], out
+        assert_calm(session)
+        session.power_off()
+
+
+def test_off_and_on(system):
+    """A processor that goes offline waits in its INIT state, and starts again from real mode."""
+    with smp_boot(system, 4) as session:
+        prepare(session)
+        for _ in range(3):
+            session.run(f"for i in 1 2 3; do echo 0 > {CPU}/cpu$i/online; done")
+            assert session.run(f"cat {CPU}/online") == "0"
+            load(session, "pingpong 20")
+            session.run(f"for i in 3 1 2; do echo 1 > {CPU}/cpu$i/online; done")
+            assert session.run(f"cat {CPU}/online") == "0-3"
+        load(session, "pingpong 100")
+        assert_calm(session)
+        session.child.sendline("reboot -f")  # stops the others first
+        session.expect(r"uvmm: VM rebooted \(.*\)", 60)
+
+
+def test_panic_stops_all(system):
+    with smp_boot(system, 4, "panic=1") as session:
+        prepare(session)
+        session.run("vmload spin 3 100000000 &")
+        session.child.sendline("echo c > /proc/sysrq-trigger")
+        session.expect(r"Kernel panic - not syncing", 60)
+        session.expect(r"uvmm: VM rebooted \(.*\)", 60)
+
+
+def test_timers(system):
+    """Timers on four processors at once: never early; late by less than a tick (4 ms) but for what a loaded test machine adds."""
+    with smp_boot(system, 4) as session:
+        prepare(session)
+        result = numbers(load(session, "timers 20000 100"))
+        assert result["early"] == 0
+        assert result["p50"] < 4000
+        rate = numbers(load(session, "rate 2"))
+        hz = float(re.search(r"tsc: Detected ([0-9.]+) MHz", session.run("dmesg")).group(1)) * 1e6
+        assert abs(rate["tsc"] / rate["ns"] * 1e9 / hz - 1) < 100e-6
+        assert session.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource") in ("tsc", "kvm-clock")
+
+
+@pytest.mark.parametrize("setting,message", [
+    ('ext_args = { "--cpus", "9" }', r"uvmm: --cpus 9: too many vcpus, a VM has at most 8; give fewer"),
+    ('ext_args = { "--cpus=0" }', r"uvmm: --cpus 0: not a number of vcpus; give 1 to 8"),
+    ('ext_args = { "--cpus=two" }', r"uvmm: --cpus two: not a number of vcpus"),
+    ("cpus = 0x1ff", r"uvmm: --cpus 9: too many vcpus"),
+])
+def test_wrong_number(system, setting, message):
+    with system.boot(vm=f", {setting}") as session:
+        session.expect(message, 60)
+        session.expect("uvmm ended: exited with 1", 30)
