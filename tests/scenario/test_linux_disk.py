@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""Linux's own programs on our disks: file systems under load on namespaces and partitions at once, which the host then checks; and
+what util-linux and hdparm see, discard and refuse."""
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import BUILD, ROOT, SERIAL, run
+from scenario import NED
+from session import fsck, tool
+
+MIB = 1 << 20
+PROGRAMS = ["blkdiscard", "blkzone", "blockdev", "e2fsck", "fstrim", "lsblk", "split"]
+MOUNT = "mount -a; mkdir -p /sys /mnt; mount -t sysfs s /sys"
+
+
+def host(*command):
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin:" + os.path.join(BUILD, "guest", "programs")
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+
+
+@pytest.fixture(scope="session")
+def ramdisk(tmp_path_factory):
+    """The default guest's ramdisk with more programs, in /sbin."""
+    out = str(tmp_path_factory.mktemp("guest") / "test.cpio.gz")
+    fetched = host(os.path.join(ROOT, "tools/guest/fetch-program"), os.path.join(BUILD, "guest", "programs"), "hdparm", "hdparm")
+    programs = PROGRAMS + (["hdparm"] if fetched.returncode == 0 else [])
+    made = host(os.path.join(ROOT, "tools/guest/mkramdisk"), *(x for p in programs for x in ("-p", p)), os.path.join(BUILD, "guest"), out)
+    assert made.returncode == 0, made.stderr
+    return out
+
+
+def use(system, ramdisk):
+    os.symlink(ramdisk, system.path("test.cpio.gz"))
+    system.modules[system.modules.index("ramdisk-x86_64.cpio.gz")] = "test.cpio.gz"
+    system.settings["rd"] = "test.cpio.gz"
+
+
+def blocks(image):
+    return os.stat(image).st_blocks * 512
+
+
+def add_drive(system, size=512, mib=16, extra=""):
+    image = system.path("disk.img")
+    with open(image, "wb") as f:
+        f.write(b"\xee" * (mib * MIB))
+    system.machine += ["-drive", f"if=none,file={image},format=raw,id=D1,discard=unmap", "-device",
+                       f"nvme,drive=D1,serial={SERIAL},logical_block_size={size},physical_block_size={size}{extra}"]
+    return image
+
+
+def ok(session, command, timeout=60):
+    """A command that must succeed; its lines."""
+    out = session.run(f"{command}; echo rc=$?", timeout).split("\n")
+    assert out[-1] == "rc=0", (command, out)
+    return out[:-1]
+
+
+@pytest.mark.parametrize("size", [512, 4096])
+def test_values(system, ramdisk, size):
+    use(system, ramdisk)
+    add_drive(system, size)
+    with system.boot() as session:
+        session.wait_prompt()
+        session.run(MOUNT)
+        asked = "--getss --getpbsz --getiomin --getioopt --getalignoff --getro --getsize64"
+        assert ok(session, f"/sbin/blockdev {asked} /dev/vda") == [str(v) for v in (size, size, size, 0, 0, 0, 16 * MIB)]
+        names, values = (line.split() for line in ok(session, "/sbin/lsblk -t /dev/vda"))
+        topology = dict(zip(names, values))
+        assert [topology[k] for k in ("NAME", "ALIGNMENT", "MIN-IO", "OPT-IO", "PHY-SEC", "LOG-SEC")] == ["vda", "0", str(size), "0", str(size), str(size)]
+        assert ok(session, "/sbin/lsblk -n -o NAME,SIZE,RO,TYPE,ZONED /dev/vda")[0].split() == ["vda", "16M", "0", "disk", "none"]
+        assert ok(session, "/sbin/lsblk -n -D /dev/vda")[0].split() == ["vda", "0", "4K", "2G", "0"]
+        assert ok(session, "cat /sys/block/vda/serial; echo") == [f"{SERIAL}:n1"]
+        zones = session.run("/sbin/blkzone report /dev/vda; echo rc=$?")
+        assert "unable to determine zone size" in zones and zones.endswith("rc=1")
+        if "not found" in session.run("ls /sbin/hdparm"):
+            pytest.skip("Debian's package hdparm could not be fetched")
+        seen = "\n".join(ok(session, "/sbin/hdparm /dev/vda"))
+        assert re.search(r"readonly +=  0 \(off\)", seen) and f"sectors = {16 * MIB // 512}, start = 0" in seen
+        assert "Call Trace" not in session.run("dmesg")
+
+
+def test_read_only(system, ramdisk):
+    use(system, ramdisk)
+    image = add_drive(system)
+    system.settings["driver"] += " --readonly"
+    with system.boot() as session:
+        session.wait_prompt()
+        session.run(MOUNT)
+        assert ok(session, "/sbin/blockdev --getro /dev/vda") == ["1"]
+        for refused in ("dd if=/dev/zero of=/dev/vda bs=4k count=1 conv=fsync", "/sbin/blkdiscard -f /dev/vda", "/sbin/blkdiscard -f -z /dev/vda",
+                        "mkfs.ext4 -q -F /dev/vda"):
+            assert not session.run(f"{refused}; echo rc=$?").endswith("rc=0"), refused
+        assert ok(session, "dd if=/dev/vda bs=1M | tr -d '\\356' | wc -c")[-1] == "0"
+    with open(image, "rb") as f:
+        assert f.read() == b"\xee" * (16 * MIB)
+
+
+@pytest.mark.parametrize("size", [512, 4096])
+def test_blkdiscard(system, ramdisk, size):
+    """Discarded blocks are the host's again; zeroed ones read as zeros; the others keep what they hold."""
+    use(system, ramdisk)
+    image = add_drive(system, size)
+    with system.boot() as session:
+        session.wait_prompt()
+        session.run(MOUNT)
+        ok(session, "/sbin/blkdiscard -f -o 2M -l 4M /dev/vda")
+        assert blocks(image) <= 12 * MIB + 65536
+        ok(session, "/sbin/blkdiscard -f -z -o 8388608 -l 1052672 /dev/vda")
+        ok(session, "cmp -n 1052672 /dev/zero /dev/vda 0 8388608")
+        assert not session.run("/sbin/blkdiscard -f -s /dev/vda; echo rc=$?").endswith("rc=0")  # NVMe erases no ranges securely
+        unaligned = session.run("/sbin/blkdiscard -f -z -o 512 -l 512 /dev/vda; echo rc=$?")
+        assert unaligned.endswith("rc=0") == (size == 512), unaligned
+        session.power_off()
+    with open(image, "rb") as f:
+        data = f.read()
+    assert data[8 * MIB:8 * MIB + 1052672] == bytes(1052672) and data[2 * MIB:6 * MIB] == bytes(4 * MIB)
+    kept = [(0, 512), (1024, 2 * MIB), (6 * MIB, 8 * MIB), (8 * MIB + 1052672, 16 * MIB)]
+    assert all(data[a:b] == b"\xee" * (b - a) for a, b in kept)
+    assert data[512:1024] == (bytes(512) if size == 512 else b"\xee" * 512)
+
+
+# --- file systems ------------------------------------------------------------------------------------------------
+
+WORK = """cd $1 && seq 1 $3 | split -l 1 -a 3 - f$2 && mkdir a && mv f$2* a && cp -r a b && tar cf t a && mkdir d && tar xf t -C d &&
+  mkdir c && for i in $(seq 1 $4); do dd if=/dev/urandom of=c/n bs=3k count=$i 2>/dev/null && sync c/n && mv c/n c/$i && sync c &&
+  ln c/$i c/l$i && ln -s $i c/s$i && cp c/$i c/r$i; done && find d -type f -name '*a' -exec rm {} + && rm -r b && mv d/a e && rm t c/*3 &&
+  find . -type f ! -path './a/*' -exec sha256sum {} + > /tmp/$2 && mv /tmp/$2 sums && cd / && echo done $1"""
+
+
+@pytest.mark.parametrize("disks, files, rounds", [("ab", 150, 12), pytest.param("abcd", 1200, 60, marks=pytest.mark.long)], ids=["two", "four"])
+def test_file_systems_at_once(system, ramdisk, disks, files, rounds):
+    """A namespace, two partitions of another, one of 4 KiB blocks: thousands of files on each at the same time, twice."""
+    use(system, ramdisk)
+    whole, large, parts = system.disk(48, "whole.img"), system.disk(48, "large.img"), system.disk(98, "parts.img")
+    run("sgdisk", "-n1:2048:+48M", "-c1:first", "-n2:0:+48M", "-c2:second", parts)
+    before = read(parts)
+    boot = many_disks(system, (f"{SERIAL}:n1", "partlabel:first", f"{SERIAL}:n3", "partlabel:second")[:len(disks)],
+                      (whole, 512), (parts, 512), (large, 4096))
+    for turn in range(2):
+        with boot() as session:
+            session.wait_prompt()
+            session.run(MOUNT)
+            for d in disks if turn else "":  # what the last turn left
+                ok(session, f"mkdir -p /mnt/{d} && mount /dev/vd{d} /mnt/{d} && (cd /mnt/{d} && sha256sum -c sums > /dev/null) && umount /mnt/{d}")
+            for d in disks:
+                ok(session, f"mkdir -p /mnt/{d} && mkfs.ext4 -q -F /dev/vd{d} && mount /dev/vd{d} /mnt/{d}")
+            for line in f"work() {{ {WORK}; }}".splitlines():
+                session.child.sendline(line)
+            out = session.run(f"for d in {' '.join(disks)}; do (work /mnt/$d $d {files + 50 * turn} {rounds}) & done; wait", timeout=400)
+            assert len(re.findall(r"done /mnt/[abcd]", out)) == len(disks), out
+            for d in disks:
+                ok(session, f"dd if=/dev/urandom of=/mnt/{d}/big bs=1M count=4 conv=fsync 2>/dev/null")
+            full = [blocks(image) for image in (whole, parts)]
+            for d in disks:
+                ok(session, f"rm -r /mnt/{d}/a /mnt/{d}/big && sync && /sbin/fstrim /mnt/{d}")
+                ok(session, f"umount /mnt/{d} && /sbin/e2fsck -fn /dev/vd{d}")
+            assert all(blocks(image) < was - 3 * MIB for image, was in zip((whole, parts), full))
+            assert "I/O error" not in session.run("dmesg")
+            session.power_off()
+        check_parts(system, parts, before)
+        images = [whole, system.path("first.img"), large, system.path("second.img")][:len(disks)]
+        for image in images:
+            check_image(image, system.path(f"files{turn}-{os.path.basename(image)}"), files)
+
+
+def many_disks(system, devices, *namespaces):
+    """A guest with these devices of one controller's namespaces (image, block size) as /dev/vda, vdb, ...; returns a function that boots it."""
+    system.machine += ["-device", f"nvme,id=n0,serial={SERIAL}"]
+    for nsid, (image, size) in enumerate(namespaces, 1):
+        system.machine += ["-drive", f"if=none,file={image},format=raw,id=D{nsid},discard=unmap", "-device",
+                           f"nvme-ns,drive=D{nsid},bus=n0,nsid={nsid},logical_block_size={size},physical_block_size={size}"]
+    channels = "".join(f"local c{i} = l:new_channel();\n" for i in range(len(devices)))
+    settings = {**system.settings, "mem": 192, "msis": "Property.num_msis = 5;",
+                "caps": ", ".join(f"qdrv{i or ''} = c{i}" for i in range(len(devices))),
+                "clients": ", ".join(f"cl{i} = c{i}:svr()" for i in range(len(devices))),
+                "driver": "-v " + " ".join(f"--client cl{i} --device {d} --ds-max 5" for i, d in enumerate(devices))}
+    ned = NED.replace("local io_busses", channels + "local io_busses", 1) % settings
+    return lambda: system.boot(ned=ned)
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def check_parts(system, image, before):
+    """Nothing outside of the partitions has changed; they become images of their own."""
+    after = read(image)
+    starts = [MIB, 49 * MIB, 97 * MIB]
+    assert after[:MIB] == before[:MIB] and after[starts[2]:] == before[starts[2]:]
+    for name, start, end in (("first.img", starts[0], starts[1]), ("second.img", starts[1], starts[2])):
+        system.write(name, after[start:end])
+
+
+def check_image(image, folder, files):
+    assert fsck(image) is None
+    os.mkdir(folder)
+    tool("debugfs", "-R", f"rdump / {folder}", image)
+    assert read(os.path.join(folder, "sums")).count(b"\n") > files
+    checked = subprocess.run(["sha256sum", "--quiet", "-c", "sums"], cwd=folder, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
