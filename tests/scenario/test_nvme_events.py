@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What happens to a drive beside its requests: orderly shutdown, namespaces that come and go, warnings."""
+import re
+
 import pexpect
-from conftest import SERIAL
+import pytest
+from conftest import SERIAL, run
 from test_block import DYNAMIC, NED, ONE, VERIFIED, boot, said
 from test_nvme_faults import qmp
 
@@ -113,3 +116,106 @@ def test_smart_warning(system):
             qmp(path, "qom-set", path="/machine/peripheral/n0", property="smart_critical_warning", value=warning)
             session.expect(rf"The drive warns: {text}.*critical warning {warning:#x}", 60)
     assert len([line for line in session.tagged("nvme") if "The drive warns" in line]) == 3
+
+
+ADMIN = """package.path = "rom/?.lua";
+local L4 = require "L4";
+local vmm = require "vmm";
+local l = L4.default_loader;
+local drv, ctl, c1, c2 = l:new_channel(), l:new_channel(), l:new_channel(), l:new_channel();
+local io_busses = { nvme = 1 }
+vmm.start_io(io_busses, "rom/test.vbus");
+l:start({ caps = { vbus = io_busses.nvme, ctl = ctl:svr(), svr = drv:svr(), cl1 = c1:svr(), cl2 = c2:svr() }, log = { "nvme", "g" } },
+        "rom/nvme-drv %s");
+local function cmd(line) print("> " .. line .. "\\n" .. ctl:control(line) .. "<") end
+local function test(name, d, options) return l:start({ caps = { disk = d }, log = { name, "y" } }, "rom/blktest " .. options) end
+local function pause(n) for i = 1, n * 1e6 do end end
+%s
+print("script done");
+"""
+
+
+def subsystem(system, *namespaces, extra=""):
+    """A controller whose namespaces (number, size in MiB, options) can be detached."""
+    system.machine += ["-device", "nvme-subsys,id=s0,nqn=s0", "-device", f"nvme,id=n0,serial={SERIAL},subsys=s0{extra}"]
+    for nsid, mib, options in namespaces:
+        image = system.disk(mib, f"disk{nsid}.img")
+        system.machine += ["-drive", f"if=none,file={image},format=raw,id=D{nsid}", "-device",
+                           f"nvme-ns,drive=D{nsid},bus=n0,nsid={nsid}{options}"]
+
+
+def admin(system, script, driver="-v"):
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    return system.boot(ned=ADMIN % (driver, script))
+
+
+def test_admin_commands(system):
+    """What people ask of drives; also of one that is shut down, and nonsense."""
+    subsystem(system, (1, 16, ""), (7, 10, ",logical_block_size=4096,physical_block_size=4096"), extra=",smart_critical_warning=1")
+    image = system.path("disk1.img")
+    run("sgdisk", "-n", "1:2048:12287", "-c", "1:data", image)
+    lines = ["list", f"identify {SERIAL}", f"identify {SERIAL.lower()} 7", f"identify {SERIAL} 3", f"smart {SERIAL}", f"errors {SERIAL}",
+             "rescan", f"rescan {SERIAL}", f"reset {SERIAL}", "smart NOSUCH", f"identify {SERIAL} 0", f"identify {SERIAL} 1x", "smart",
+             f"attach {SERIAL} 1", f"detach {SERIAL} 99"]
+    with admin(system, 'pause(5);' + "".join(f'cmd("{line}");' for line in lines)) as session:
+        session.expect("script done", 90)
+        text = session.text()
+
+    def answer(line):
+        return text.split(f"> {line}\n")[1].split("<")[0]
+    assert re.search(rf"{SERIAL} at 0000:\d\d:\d\d.\d works: ", answer("list"))
+    assert re.search(r"n1: 32768 blocks of 512 bytes\n +n1:1: 10240 blocks from 2048 on, [0-9A-F-]{36}, data\n +n7: 2560 blocks of 4096", answer("list"))
+    assert "QEMU NVMe Ctrl" in answer(f"identify {SERIAL}") and "write cache        on" in answer(f"identify {SERIAL}")
+    assert re.search(r"4096 bytes, 0 of metadata, in use", answer(f"identify {SERIAL.lower()} 7"))
+    assert re.search(r"refuses: invalid|is not active", answer(f"identify {SERIAL} 3"))
+    assert "its spare capacity is low" in answer(f"smart {SERIAL}") and "unsafe shutdowns" in answer(f"smart {SERIAL}")
+    assert "no errors" in answer(f"errors {SERIAL}")
+    assert f"{SERIAL} works again" in answer(f"reset {SERIAL}")
+    assert "there is no controller 'NOSUCH'" in answer("smart NOSUCH")
+    assert "no namespace" in answer(f"identify {SERIAL} 0") and "no namespace" in answer(f"identify {SERIAL} 1x")
+    assert "CTRL" in answer("smart")
+    assert "refuses: namespace is already attached" in answer(f"attach {SERIAL} 1")
+    assert "refuses: " in answer(f"detach {SERIAL} 99")
+
+
+def test_namespaces_under_load(system):
+    """One namespace goes and comes back while its client and another one work: errors, then work, and right data."""
+    subsystem(system, (1, 16, ""), (2, 16, ""))
+    script = f"""
+local a = test("one", c1, "--ops 1000000 --depth 16"); local b = test("two", c2, "--ops 4000 --depth 8 --seed 5");
+pause(10); cmd("detach {SERIAL} 1"); cmd("clients"); print("one:", a:wait());
+cmd("attach {SERIAL} 1"); test("again", c1, "--ops 1000 --depth 16"):wait(); print("two:", b:wait()); cmd("list")"""
+    with admin(system, script, f"{ONE} --client cl2 --device {SERIAL}:n2") as session:
+        session.expect(r"status 1, \d+ bytes", 60)
+        session.expect(r"one:\s+1", 60)
+        session.expect("script done", 120)
+    assert len(re.findall(VERIFIED, session.text())) == 2
+    assert said(session, "NSID 1 is gone") and said(session, "NSID 1 is back") and said(session, r"cl1: .*:n1 is not there any more")
+    assert not said(session, "NSID 2 is gone")
+
+
+@pytest.mark.parametrize("driver, disk", [
+    (f"-v --client cl1 --device {SERIAL}:n2", "c1"), ("-v", f'drv:create(0, "device={SERIAL}:n2")'),
+], ids=["static", "dynamic"])
+def test_new_namespace(system, driver, disk):
+    """A client that waits for a namespace gets it when it is attached; a script can make one for it."""
+    subsystem(system, (1, 16, ""), (2, 16, ",detached=on"))
+    script = f"""
+print("there:", pcall(drv.create, drv, 0, "device={SERIAL}:n2"));
+cmd("attach {SERIAL} 2"); test("two", {disk}, "--ops 500"):wait();"""
+    with admin(system, script, driver) as session:
+        session.expect(r"there:\s+false", 60)
+        session.expect(VERIFIED, 60)
+        session.expect("script done", 60)
+    assert said(session, "Making NSID 2 visible to clients")
+
+
+def test_reset_by_command(system):
+    """A reset under load: what was in flight is repeated, and the data is right."""
+    system.add_nvme(system.disk())
+    script = f"""local a = test("one", c1, "--ops 6000 --depth 32");
+for i = 1, 10 do pause(1); ctl:control("reset {SERIAL}") end; print("one:", a:wait())"""
+    with admin(system, script, ONE) as session:
+        session.expect(VERIFIED, 90)
+        session.expect("script done", 60)
+    assert said(session, "was reset and works again .reset 10.")

@@ -2,6 +2,7 @@
 // Commands: see command.h.
 #include "command.h"
 
+#include "admin.h"
 #include "client.h"
 #include "fiber.h"
 #include "log.h"
@@ -23,6 +24,14 @@ static const struct shell_command commands[] = {
     {"clients", "", "who has which disk", 0, 0, clients_command},
     {"stat", "[CLIENT] [reset]", "operations, bytes, depth, errors, latencies; reset: from 0 again", 0, 2,
      stat_command},
+    {"list", "", "controllers, their namespaces and partitions", 0, 0, admin_list},
+    {"identify", "CTRL [NSID]", "what a controller, or a namespace, says of itself", 1, 2, admin_identify},
+    {"smart", "CTRL", "the health of a drive", 1, 1, admin_smart},
+    {"errors", "CTRL", "the error log of a drive", 1, 1, admin_errors},
+    {"attach", "CTRL NSID", "attach a namespace to its controller", 2, 2, admin_attach},
+    {"detach", "CTRL NSID", "take a namespace from its controller; its clients' requests fail", 2, 2, admin_attach},
+    {"rescan", "[CTRL]", "look for namespaces that have come, gone or changed", 0, 1, admin_rescan},
+    {"reset", "CTRL", "reset a controller; requests in flight are repeated", 1, 1, admin_reset},
     {"counters", "[CLIENT]", "the same for programs: lines of a key and its value", 0, 1, counters_command},
 };
 

@@ -127,6 +127,7 @@ int64_t ctrl_admin(struct nvme_ctrl *c, const struct nvme_sqe *command, const ch
     if (dw0) {
         *dw0 = w.dw0;
     }
+    c->admin_status = w.status;
     if (NVME_STATUS_CODE(w.status) != 0) {
         log_error("NVMe[%s]: %s failed: %s (SCT %u, SC %#x)", c->hw->name, what, nvme_status_text(w.status),
                   NVME_STATUS_SCT(w.status), NVME_STATUS_SC(w.status));
@@ -147,13 +148,14 @@ int64_t ctrl_identify_page(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid, cons
     return ctrl_admin(c, &sqe, what, NULL);
 }
 
-int64_t ctrl_log_page(struct nvme_ctrl *c, uint8_t page, uint32_t bytes)
+int64_t ctrl_log_page(struct nvme_ctrl *c, uint8_t page, uint32_t bytes, bool keep)
 {
     struct nvme_sqe sqe = {
         .opcode = NVME_ADMIN_GET_LOG_PAGE,
         .nsid = NVME_NSID_ALL,
         .dptr = {c->scratch.dev, 0},
-        .cdw10 = (uint32_t)(field_prep(NVME_LOG_LID, page) | field_prep(NVME_LOG_NUMDL, bytes / 4 - 1)),
+        .cdw10 = (uint32_t)(field_prep(NVME_LOG_LID, page) | field_prep(NVME_LOG_NUMDL, bytes / 4 - 1)) |
+                 (keep ? (uint32_t)NVME_LOG_RAE : 0),
     };
 
     return ctrl_admin(c, &sqe, "Reading a log page", NULL);

@@ -66,22 +66,30 @@ struct nvme_ns {
     struct nvme_part *parts; /* usable partitions in the order of the table */
 };
 
+/* Something for the worker to do with a controller that works, or is dead. done() may go on from there in any way. */
+struct nvme_request {
+    void (*run)(struct nvme_ctrl *c, struct nvme_request *r);
+    void (*done)(struct nvme_request *r);
+};
+
 struct nvme_ctrl {
     struct nvme_hw *hw;
     enum ctrl_state state;
-    bool wake;              /* event to worker: run on */
-    bool reset_wanted;      /* event to worker: nvme_ctrl_recover() */
-    bool stopping;          /* event to worker: shut down for good */
-    unsigned pairs_wanted;  /* event to worker: nvme_pool_fill() */
-    unsigned users;         /* clients with a session */
-    uint64_t idle_at_ns;    /* when it is shut down if there are still no users; UINT64_MAX: there are */
-    bool no_sgl;            /* option --nosgl */
-    uint64_t io_timeout_ns; /* option --io-timeout; 0: NVME_IO_TIMEOUT_NS */
-    uint64_t armed_ns;      /* the next time-out check; UINT64_MAX: none is coming */
+    bool wake;                    /* event to worker: run on */
+    bool reset_wanted;            /* event to worker: nvme_ctrl_recover() */
+    bool stopping;                /* event to worker: shut down for good */
+    unsigned pairs_wanted;        /* event to worker: nvme_pool_fill() */
+    struct nvme_request *request; /* event to worker */
+    unsigned users;               /* clients with a session */
+    uint64_t idle_at_ns;          /* when it is shut down if there are still no users; UINT64_MAX: there are */
+    bool no_sgl;                  /* option --nosgl */
+    uint64_t io_timeout_ns;       /* option --io-timeout; 0: NVME_IO_TIMEOUT_NS */
+    uint64_t armed_ns;            /* the next time-out check; UINT64_MAX: none is coming */
     uint64_t cap;
     uint32_t doorbell_stride;
     struct ident_ctrl id;
     struct nvme_queue admin;
+    uint32_t admin_status;  /* of the last command that ctrl_admin() ran to its end */
     struct nvme_queue **io; /* queue pairs 1..io_count */
     unsigned io_count;
     unsigned io_granted;
@@ -129,6 +137,8 @@ static inline uint64_t nvme_ctrl_work_at(const struct nvme_ctrl *c)
 /* A client's session begins, ends: requests are only served in between. Events. */
 void nvme_ctrl_use(struct nvme_ctrl *c);
 void nvme_ctrl_unuse(struct nvme_ctrl *c);
+/* Event: runs it in the worker as soon as may be. One at a time, and only for a user. */
+void nvme_ctrl_request(struct nvme_ctrl *c, struct nvme_request *r);
 /* The program ends: when the users are gone the controller is shut down and stays so (CTRL_OFF or CTRL_DEAD). */
 void nvme_ctrl_stop(struct nvme_ctrl *c);
 

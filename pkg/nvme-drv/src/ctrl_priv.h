@@ -30,10 +30,11 @@ __attribute__((warn_unused_result)) int64_t ctrl_enable(struct nvme_ctrl *c);
 /* Runs one admin command; its identifier is filled in here. SK_EIO: it failed; SK_ETIMEDOUT; SK_EBUSY: none is free. */
 __attribute__((warn_unused_result)) int64_t ctrl_admin(struct nvme_ctrl *c, const struct nvme_sqe *command,
                                                        const char *what, uint32_t *dw0);
-/* A page of Identify data (CNS), a log page (dwords; arms its events again): into the scratch buffer. */
+/* A page of Identify data (CNS), a log page (which arms its events again, unless they are kept): into the scratch
+ * buffer. */
 __attribute__((warn_unused_result)) int64_t ctrl_identify_page(struct nvme_ctrl *c, uint8_t cns, uint32_t nsid,
                                                                const char *what);
-__attribute__((warn_unused_result)) int64_t ctrl_log_page(struct nvme_ctrl *c, uint8_t page, uint32_t bytes);
+__attribute__((warn_unused_result)) int64_t ctrl_log_page(struct nvme_ctrl *c, uint8_t page, uint32_t bytes, bool keep);
 /* Asks for as many I/O queues as there may be. */
 __attribute__((warn_unused_result)) int64_t ctrl_queue_count(struct nvme_ctrl *c);
 /* Reads the state of the volatile write cache into id.vwc; later (not first) makes it the same again. */

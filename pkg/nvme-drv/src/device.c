@@ -16,10 +16,16 @@
 
 /* Messages of this bus, for all controllers together. */
 static unsigned msi_next, msi_count;
+static struct device **devices; /* the caller's of device_scan() */
+static unsigned device_count;
 
 static struct device *of(struct nvme_hw *hw)
 {
     return container_of(hw, struct device, hw);
+}
+struct device *device_at(unsigned i)
+{
+    return i < device_count ? devices[i] : NULL;
 }
 struct device *device_of(struct nvme_ctrl *c)
 {
@@ -360,6 +366,8 @@ unsigned device_scan(cap_t bus, const struct options *options, struct device **l
         list[count] = device_new(bus, i, &d, options);
         count += list[count] != NULL;
     }
+    devices = list;
+    device_count = count;
     return count;
 }
 

@@ -43,5 +43,7 @@ unsigned device_scan(cap_t bus, const struct options *options, struct device **l
 /* Starts the controller's worker, which calls changed() after nvme_ctrl_start(), whatever came of it, and after all
  * further work. */
 void device_start(struct device *dev, void (*changed)(struct device *dev));
+/* Controllers for listing, also those that do not work; NULL behind the last. */
+struct device *device_at(unsigned i);
 /* The device of a controller. */
 struct device *device_of(struct nvme_ctrl *c);

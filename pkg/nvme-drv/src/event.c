@@ -104,7 +104,7 @@ static const char *error_text(uint64_t info)
 static void error_event(struct nvme_ctrl *c, uint64_t info)
 {
     const struct nvme_error_entry *e = c->scratch.mem;
-    bool has = ctrl_log_page(c, NVME_LOG_ERROR, sizeof(*e)) == SK_OK && e->count != 0;
+    bool has = ctrl_log_page(c, NVME_LOG_ERROR, sizeof(*e), false) == SK_OK && e->count != 0;
 
     log_error("NVMe[%s]: The drive reports: %s%s%s", c->id.serial, error_text(info), has ? "; last error: " : "",
               has ? nvme_status_text(e->status >> 1) : "");
@@ -128,7 +128,7 @@ static void smart_event(struct nvme_ctrl *c)
 {
     const struct nvme_smart *s = c->scratch.mem;
 
-    if (ctrl_log_page(c, NVME_LOG_SMART, sizeof(*s))) {
+    if (ctrl_log_page(c, NVME_LOG_SMART, sizeof(*s), false)) {
         return;
     }
     uint8_t warning = s->warning, fresh = warning & (uint8_t)~c->event.warning;
@@ -149,7 +149,7 @@ static void smart_event(struct nvme_ctrl *c)
 void ctrl_rescan(struct nvme_ctrl *c, bool all)
 {
     uint32_t changed[1024];
-    bool known = !all && ctrl_log_page(c, NVME_LOG_CHANGED_NS, sizeof(changed)) == SK_OK;
+    bool known = !all && ctrl_log_page(c, NVME_LOG_CHANGED_NS, sizeof(changed), false) == SK_OK;
 
     c->rescan = false;
     memcpy(changed, c->scratch.mem, sizeof(changed));
@@ -171,7 +171,7 @@ static void event_handle(struct nvme_ctrl *c, uint32_t dw0)
     } else if (type == NVME_EVENT_NOTICE && info == NVME_NOTICE_NS_CHANGED) {
         ctrl_rescan(c, false);
     } else {
-        int64_t err = ctrl_log_page(c, (uint8_t)page, 512); /* arms it again */
+        int64_t err = ctrl_log_page(c, (uint8_t)page, 512, false); /* arms it again */
 
         log_info("NVMe[%s]: Event of type %u, information %u (log page %u%s)", c->id.serial, (unsigned)type,
                  (unsigned)info, (unsigned)page, err ? ", which cannot be read" : "");

@@ -126,9 +126,20 @@ static void ctrl_switch_on(struct nvme_ctrl *c)
     log_info("NVMe[%s]: The controller works again", c->id.serial);
 }
 
+void nvme_ctrl_request(struct nvme_ctrl *c, struct nvme_request *r)
+{
+    c->request = r;
+    ctrl_wake(c);
+}
+
+static bool request_ready(const struct nvme_ctrl *c)
+{
+    return c->request && (c->state == CTRL_READY || c->state == CTRL_DEAD);
+}
+
 bool nvme_ctrl_has_work(struct nvme_ctrl *c)
 {
-    return c->reset_wanted || c->pairs_wanted > 0 || ctrl_power_wanted(c) || ctrl_events_wanted(c);
+    return c->reset_wanted || c->pairs_wanted > 0 || ctrl_power_wanted(c) || ctrl_events_wanted(c) || request_ready(c);
 }
 
 void nvme_ctrl_work(struct nvme_ctrl *c)
@@ -145,6 +156,13 @@ void nvme_ctrl_work(struct nvme_ctrl *c)
     }
     nvme_pool_fill(c);
     ctrl_events(c);
+    if (request_ready(c)) {
+        struct nvme_request *r = c->request;
+
+        c->request = NULL;
+        r->run(c, r);
+        r->done(r);
+    }
 }
 
 static void ctrl_want_reset(struct nvme_ctrl *c)
