@@ -11,7 +11,7 @@
 struct kinfo {
     uint64_t magic;
     uint32_t abi_version; /* 1 */
-    uint32_t cpus;
+    uint32_t cpus; /* processors, numbered from 0 */
     uint64_t tsc_hz;
     uint64_t tsc_mult;
     uint32_t tsc_shift;
@@ -71,7 +71,7 @@ struct boot_info {
 /* SYS_MACHINE_STAT */
 struct machine_stat {
     uint64_t now_ns;
-    uint64_t idle_ns;
+    uint64_t idle_ns; /* of all processors together */
     uint64_t syscalls, ipc_calls, context_switches, interrupts, vm_entries, page_faults;
     uint64_t kmem_total, kmem_used;
     uint64_t vm_exits_by_reason[32]; /* enum vcpu_exit_reason */

@@ -56,10 +56,11 @@ enum sys_nr {
                         (memory, as SYS_MEM_REVOKE), SK_EPERM (made at boot, as boot_info names it). */
 
     /* --- quota --- */
-    SYS_QUOTA_CREATE, /* a0 cap(QUOTA:CTRL) parent, a1 bytes, a2 highest thread priority. The bytes
-                         move from the parent to the child and return when the child is destroyed,
-                         which destroys all objects that were created from it. */
-    SYS_QUOTA_INFO,   /* a0 cap(QUOTA). rax = bytes limit, rdx = bytes used. */
+    SYS_QUOTA_CREATE, /* a0 cap(QUOTA:CTRL) parent, a1 bytes, a2 highest thread priority, a3 mask of the
+                         processors for its threads (0: the parent's). The bytes move from the parent to the
+                         child and return when the child is destroyed, which destroys all objects that were
+                         created from it. SK_EPERM (priority or all processors beyond the parent's). */
+    SYS_QUOTA_INFO,   /* a0 cap(QUOTA). rax = bytes limit, rdx = bytes used; UTCB mr[0] = mask of processors. */
 
     /* --- memory --- */
     SYS_MEM_DERIVE, /* a0 cap(QUOTA:CTRL), a1 cap(MEMORY), a2 offset, a3 size, a4 rights. A child:
@@ -88,8 +89,9 @@ enum sys_nr {
 
     /* --- threads --- */
     SYS_THREAD_CREATE, /* a0 cap(QUOTA:CTRL), a1 cap(TASK:CTRL), a2 UTCB address in that task (a page the
-                          kernel allocates and maps there), a3 priority. Stopped. SK_EPERM above the
-                          quota's highest priority. */
+                          kernel allocates and maps there), a3 priority. Stopped. Its processor is the
+                          creator's if the quota allows that one, else the first that it allows.
+                          SK_EPERM above the quota's highest priority. */
     SYS_THREAD_START,  /* a0 cap(THREAD:CTRL), a1 ip, a2 sp, a3 first argument (rdi). (Re)starts it. */
     SYS_THREAD_STOP,   /* a0 cap(THREAD:CTRL). State THREAD_STOPPED; a call in progress ends (SK_EGONE). */
     SYS_THREAD_SET,    /* a0 cap(THREAD:CTRL), a1 enum thread_param, a2 value. */
@@ -186,6 +188,7 @@ enum thread_param {
     THREAD_FAULT_HANDLER,       /* ip, or 0: see struct utcb_fault */
     THREAD_EXIT_SIGNAL,         /* cap(SIGNAL:CALL) in the caller's table, raised at exit, fault and destruction */
     THREAD_NAME,                /* 8 bytes, for the debugger */
+    THREAD_CPU,                 /* processor; SK_ERANGE: there is none, SK_EPERM: not in the mask of the thread's quota */
 };
 
 enum thread_state {

@@ -63,5 +63,6 @@ struct thread_info {
     uint64_t exit_code;
     uint64_t cpu_time_ns;
     uint64_t priority;
+    uint64_t cpu;       /* its processor */
     struct utcb_fault fault; /* valid in THREAD_FAULTED; otherwise ip, sp and registers as last saved */
 };

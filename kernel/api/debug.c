@@ -29,9 +29,9 @@ static const char *debug_state_name(enum thread_state s)
 
 static void debug_thread(const struct thread *t)
 {
-    kprintf("thread %lu task %lu %.8s prio %u %s%s ip %lx sp %lx cpu %lu us", t->obj.id, t->task->space.obj.id,
-            t->name[0] != '\0' ? t->name : "-", t->priority, debug_state_name(t->state),
-            t == sched_current() ? " current" : "", t->ctx.regs.rip, t->ctx.regs.rsp, sched_cpu_time_ns(t) / 1000);
+    kprintf("thread %lu task %lu %.8s prio %u cpu %u %s%s ip %lx sp %lx cpu %lu us", t->obj.id, t->task->space.obj.id,
+            t->name[0] != '\0' ? t->name : "-", t->priority, t->cpu, debug_state_name(t->state),
+            sched_is_current(t) ? " current" : "", t->ctx.regs.rip, t->ctx.regs.rsp, sched_cpu_time_ns(t) / 1000);
     if (t->gate != NULL) {
         kprintf(" at gate %lu", t->gate->obj.id);
     }

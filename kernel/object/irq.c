@@ -35,6 +35,12 @@ void signal_irq_release(struct signal *s)
     s->source = SIGNAL_SOFT;
 }
 
+/* Where its interrupt is best taken: on the processor of the thread that waits for it. It stays there. */
+static unsigned signal_cpu(const struct signal *s)
+{
+    return s->thread != NULL ? s->thread->cpu_next : 0;
+}
+
 /* cap(IRQCTL:CTRL) and cap(SIGNAL:BIND) of a signal without an interrupt. */
 static int irq_bind_lookup(struct thread *t, uint64_t irqctl, uint64_t signal, struct signal **out)
 {
@@ -65,7 +71,7 @@ int64_t sys_irq_bind(struct thread *t, const struct sys_args *args)
     }
     int err = irq_bind_lookup(t, args->a[0], args->a[3], &s);
     if (err == SK_OK) {
-        err = irq_line_attach((uint32_t)args->a[1], (uint32_t)args->a[2], &s->irq, &level);
+        err = irq_line_attach((uint32_t)args->a[1], (uint32_t)args->a[2], signal_cpu(s), &s->irq, &level);
     }
     if (err == SK_OK) {
         s->source = SIGNAL_LINE;
@@ -88,7 +94,7 @@ int64_t sys_msi_bind(struct thread *t, const struct sys_args *args)
     }
     int err = irq_bind_lookup(t, args->a[0], args->a[1], &s);
     if (err == SK_OK) {
-        err = irq_msi_attach(&s->irq, &data, &address, &vector);
+        err = irq_msi_attach(&s->irq, signal_cpu(s), &data, &address, &vector);
     }
     if (err != SK_OK) {
         return err;

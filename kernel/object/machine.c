@@ -44,6 +44,7 @@ int64_t sys_machine_stat(struct thread *t, const struct sys_args *args)
     _Static_assert(sizeof(*out) <= UTCB_BYTES, "the counters fit the UTCB");
     if (err == SK_OK) {
         *out = core_stat;
+        out->idle_ns = sched_idle_ns();
         out->now_ns = clock_now_ns();
         kpage_stat(&out->kmem_total, &out->kmem_used);
     }

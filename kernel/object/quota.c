@@ -157,10 +157,12 @@ static void quota_release(struct object *o)
 
 static const struct object_ops quota_ops = {.name = "quota", .destroy = quota_destroy, .free = quota_release};
 
-static void quota_setup(struct quota *q, struct quota *parent, uint64_t bytes, uint8_t max_priority)
+static void quota_setup(struct quota *q, struct quota *parent, uint64_t bytes, uint8_t max_priority,
+                        uint64_t cpus)
 {
     object_init(&q->obj, &quota_ops, OBJ_QUOTA, parent);
     q->limit = bytes;
+    q->cpus = cpus;
     q->max_priority = max_priority;
     list_init(&q->objects);
     for (unsigned i = 0; i < QUOTA_CLASSES; i++) {
@@ -171,7 +173,7 @@ static void quota_setup(struct quota *q, struct quota *parent, uint64_t bytes, u
 struct quota *quota_create_root(uint64_t bytes, uint8_t max_priority)
 {
     __builtin_memset(&quota_top, 0, sizeof(quota_top));
-    quota_setup(&quota_top, NULL, align_down(bytes, PAGE_SIZE), max_priority);
+    quota_setup(&quota_top, NULL, align_down(bytes, PAGE_SIZE), max_priority, UINT64_MAX >> (64 - cpu_count()));
     return &quota_top;
 }
 
@@ -189,9 +191,10 @@ int64_t sys_quota_create(struct thread *t, const struct sys_args *args)
     if (err != SK_OK) {
         return err;
     }
+    uint64_t cpus = args->a[3] != 0 ? args->a[3] & c.quota->cpus : c.quota->cpus;
     if (bytes == 0 || bytes > UINT64_MAX - PAGE_SIZE || priority > UINT8_MAX) {
         err = SK_EINVAL;
-    } else if (priority > c.quota->max_priority) {
+    } else if (priority > c.quota->max_priority || cpus == 0) {
         err = SK_EPERM;
     } else {
         bytes = align_up(bytes, PAGE_SIZE);
@@ -202,7 +205,7 @@ int64_t sys_quota_create(struct thread *t, const struct sys_args *args)
         return err;
     }
     struct quota *q = c.mem;
-    quota_setup(q, c.quota, bytes, (uint8_t)priority);
+    quota_setup(q, c.quota, bytes, (uint8_t)priority, cpus);
     return create_commit(&c, &q->obj, RIGHT_ALL);
 }
 
@@ -214,6 +217,7 @@ int64_t sys_quota_info(struct thread *t, const struct sys_args *args)
     if (err != SK_OK) {
         return err;
     }
+    t->utcb->mr[0] = quota_of(o)->cpus;
     t->ctx.regs.rdx = quota_of(o)->used;
     return (int64_t)quota_of(o)->limit;
 }

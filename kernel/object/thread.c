@@ -3,6 +3,7 @@
 #include <kernel/boot.h>
 #include <kernel/core.h>
 #include <kernel/log.h>
+#include <kernel/quota.h>
 #include <kernel/sys.h>
 
 #define PAGE_FAULT_VECTOR 14   /* [SDM-3 6.3.1] */
@@ -35,8 +36,10 @@ void thread_event_add(struct thread *t, struct event *e)
         if (ipc_take_event(t, &tag, &label)) {
             thread_complete(t, (int64_t)tag, label);
         }
-    } else if (t->state == THREAD_IN_GUEST) {
+    } else if (t->state == THREAD_IN_GUEST && t->cpu == cpu_index()) {
         vcpu_thread_event(t);
+    } else if (t->state == THREAD_IN_GUEST && sched_is_current(t)) {
+        cpu_kick(t->cpu); /* its core_next() sees the event */
     }
 }
 
@@ -57,6 +60,7 @@ static void thread_timeout(struct timer *timer)
 /* t stops whatever it does; its calls, in both parts, end. */
 static void thread_halt(struct thread *t, enum thread_state state)
 {
+    context_stop(&t->ctx);
     if (t->state == THREAD_IN_GUEST) {
         vcpu_thread_abort(t);
     }
@@ -139,6 +143,12 @@ static void thread_free(struct object *o)
 
 static const struct object_ops thread_ops = {.name = "thread", .destroy = thread_destroy, .free = thread_free};
 
+/* This one if it may, else the first that may. */
+static uint8_t thread_first_cpu(const struct quota *q)
+{
+    return (uint8_t)((q->cpus >> cpu_index() & 1) != 0 ? cpu_index() : (unsigned)__builtin_ctzll(q->cpus));
+}
+
 static void thread_setup(struct thread *t, struct quota *q, struct task *task, uint8_t priority)
 {
     object_init(&t->obj, &thread_ops, OBJ_THREAD, q);
@@ -151,6 +161,7 @@ static void thread_setup(struct thread *t, struct quota *q, struct task *task, u
     t->timer.fire = thread_timeout;
     t->state = THREAD_STOPPED;
     t->priority = priority;
+    t->cpu = t->cpu_next = thread_first_cpu(q);
     t->task = task;
     object_get(&task->space.obj);
     list_push_back(&task->threads, &t->task_node);
@@ -350,6 +361,18 @@ static int set_priority(struct thread *target, uint64_t value)
     return err;
 }
 
+static int set_cpu(struct thread *target, uint64_t cpu)
+{
+    if (cpu >= cpu_count()) {
+        return SK_ERANGE;
+    }
+    if ((target->obj.quota->cpus >> cpu & 1) == 0) {
+        return SK_EPERM;
+    }
+    sched_set_cpu(target, (unsigned)cpu);
+    return SK_OK;
+}
+
 static int set_address(uint64_t *field, uint64_t value)
 {
     if (!is_user_address(value)) {
@@ -393,6 +416,8 @@ int64_t sys_thread_set(struct thread *t, const struct sys_args *args)
     case THREAD_NAME:
         __builtin_memcpy(target->name, &value, sizeof(target->name));
         return SK_OK;
+    case THREAD_CPU:
+        return set_cpu(target, value);
     default:
         return SK_EINVAL;
     }
@@ -407,10 +432,12 @@ int64_t sys_thread_info(struct thread *t, const struct sys_args *args)
     if (err != SK_OK) {
         return err;
     }
+    context_sync(&target->ctx);
     info->state = target->state;
     info->exit_code = (uint64_t)target->exit_code;
     info->cpu_time_ns = sched_cpu_time_ns(target);
     info->priority = target->priority;
+    info->cpu = target->cpu_next;
     if (target->state == THREAD_FAULTED) {
         info->fault = target->fault;
     } else {

@@ -1,38 +1,44 @@
 // SPDX-License-Identifier: MIT
-// Timers in deadline order. The scheduler arms the hardware for the earliest one.
+// Timers in deadline order, a tree per processor. The scheduler arms the hardware for the earliest one.
 #include <kernel/sched.h>
 
-static struct tree timer_tree;
-static uint64_t timer_first = DEADLINE_NEVER; /* the earliest deadline */
+static struct timers {
+    struct tree tree;
+    uint64_t first; /* the earliest deadline */
+} timers_cpu[CPUS_MAX] = {[0 ... CPUS_MAX - 1] = {.first = DEADLINE_NEVER}};
 
-static void timer_update_first(void)
+static void timers_update(struct timers *s)
 {
-    const struct tree_node *n = tree_first(&timer_tree);
+    const struct tree_node *n = tree_first(&s->tree);
 
-    timer_first = n != NULL ? n->key : DEADLINE_NEVER;
+    s->first = n != NULL ? n->key : DEADLINE_NEVER;
 }
 
 void timer_set(struct timer *t, uint64_t deadline_ns)
 {
     if (t->armed) {
-        tree_remove(&timer_tree, &t->node);
+        tree_remove(&timers_cpu[t->cpu].tree, &t->node);
+        timers_update(&timers_cpu[t->cpu]);
     }
     t->armed = deadline_ns != DEADLINE_NEVER;
     if (t->armed) {
-        tree_insert(&timer_tree, &t->node, deadline_ns);
+        t->cpu = (uint8_t)cpu_index();
+        tree_insert(&timers_cpu[t->cpu].tree, &t->node, deadline_ns);
+        timers_update(&timers_cpu[t->cpu]);
     }
-    timer_update_first();
 }
 
 uint64_t timer_next_deadline(void)
 {
-    return timer_first;
+    return timers_cpu[cpu_index()].first;
 }
 
 void timer_expire(uint64_t now_ns)
 {
-    while (timer_first <= now_ns) {
-        struct tree_node *n = tree_first(&timer_tree);
+    struct timers *s = &timers_cpu[cpu_index()];
+
+    while (s->first <= now_ns) {
+        struct tree_node *n = tree_first(&s->tree);
 
         if (n == NULL) {
             return;

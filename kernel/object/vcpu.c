@@ -67,6 +67,7 @@ static void vcpu_destroy(struct object *o)
     struct vcpu *v = vcpu_of(o);
 
     if (v->runner) {
+        context_stop(&v->runner->ctx);
         vcpu_complete(v, SK_EGONE);
     }
     mapping_remove(&v->state_map);

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -12,8 +13,8 @@ BIN = os.path.join(os.environ.get("SKERRY_BUILD", os.path.join(ROOT, "build")), 
 TIMEOUT_S = 60
 
 
-def command(initrd, *more, cpu="EPYC,+svm"):
-    return ["timeout", str(TIMEOUT_S), "qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-m", "256", "-display", "none",
+def command(initrd, *more, cpu="EPYC,+svm", timeout=TIMEOUT_S):
+    return ["timeout", str(timeout), "qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-m", "256", "-display", "none",
             "-serial", "stdio", "-no-reboot", "-kernel", f"{BIN}/kernel", "-initrd", initrd, *more]
 
 
@@ -23,12 +24,72 @@ def run_ktest(*more, **kwargs):
     return done.returncode, done.stdout.decode(errors="replace").replace("\r", "")
 
 
+def boot_until(text, *more):
+    """The output up to a line with text."""
+    out = ""
+    with subprocess.Popen(command(f"{BIN}/ktest", *more), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as qemu:
+        for raw in qemu.stdout:
+            out += raw.decode(errors="replace").replace("\r", "")
+            if text in out:
+                qemu.terminate()  # timeout(1) passes SIGTERM on to QEMU
+                break
+    return out
+
+
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_ktest(machine):
     code, out = run_ktest("-M", machine)
     assert code == 0, out
     assert "not ok" not in out, out
     assert re.search(r"^ktest: \d+ .*passed, 0 failed$", out, re.M), out
+
+
+@pytest.mark.parametrize("cpus", [2, 4])
+def test_ktest_on_several_processors(cpus):
+    code, out = run_ktest("-smp", str(cpus), timeout=180)
+    assert code == 0, out
+    assert f"kernel: processors: {cpus} of {cpus}\n" in out, out
+    assert "not ok" not in out, out
+    assert re.search(r"^ktest: \d+ .*passed, 0 failed$", out, re.M), out
+
+
+@pytest.mark.parametrize("options, line", [
+    ("maxcpus=2", "processors: 2 of 3 (as the options say)"),
+    ("nosmp", "processors: 1 of 3 (as the options say)"),
+    ("maxcpus=0", "option maxcpus: a number from 1 to 64 is needed; using 1"),
+    ("maxcpus=2x", "option maxcpus: a number from 1 to 64 is needed; using 1"),
+    ("maxcpus=", "option maxcpus: a number from 1 to 64 is needed; using 1"),
+    ("maxcpus=1000", "processors: 3 of 3\n"),
+])
+def test_processor_options(options, line):
+    assert "kernel: " + line in boot_until("ktest: start", "-smp", "3", "-append", "kernel " + options)
+
+
+def test_more_processors_than_the_kernel_takes():
+    assert "kernel: processors: 64 of 255 (more are not supported)\n" in boot_until("ktest: start", "-smp", "255")
+
+
+def test_panic_stops_all_processors():
+    """The debugger's P on processor 0, with another one busy: nothing more is printed."""
+    args = command(f"{BIN}/ktest busy", "-smp", "2", "-append", "kernel -serial_esc")
+    with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as qemu:
+        out = ""
+        for raw in qemu.stdout:
+            out += raw.decode(errors="replace").replace("\r", "")
+            if "ktest: busy" in out and "debugger" not in out:
+                qemu.stdin.write(b"\x1b")
+                qemu.stdin.flush()
+            if "h: help" in out and "PANIC" not in out:
+                qemu.stdin.write(b"P\n")
+                qemu.stdin.flush()
+            if "kernel: stopped" in out:
+                break
+        time.sleep(0.5)
+        qemu.terminate()  # timeout(1) passes SIGTERM on to QEMU
+        assert b"busy" not in qemu.stdout.read()
+    assert "PANIC: asked for in the debugger" in out, out
+    assert re.search(r"kdb> P\n+kernel: PANIC", out), out
 
 
 def test_ktest_without_svm():

@@ -12,12 +12,12 @@ BUILD = os.environ.get("SKERRY_BUILD", os.path.join(ROOT, "build"))
 PASSED = 1  # isa-debug-exit: value << 1 | 1
 
 
-def boot(cpu):
+def boot(cpu, cpus=1):
     kernel, program = (os.path.join(BUILD, "bin", name) for name in ("kernel", "vmtest"))
     for path in (kernel, program):
         if not os.path.exists(path):
             pytest.fail(f"{path} is missing: run make first")
-    qemu = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-m", "256", "-display", "none", "-no-reboot",
+    qemu = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-m", "256", "-display", "none", "-no-reboot", "-smp", str(cpus),
             "-serial", "stdio", "-monitor", "none", "-kernel", kernel, "-initrd", program,
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     try:
@@ -27,9 +27,9 @@ def boot(cpu):
         return None, (e.stdout or b"").decode(errors="replace") + "\n[no end within 120 s]"
 
 
-@pytest.mark.parametrize("cpu", ["EPYC,+svm", "max"])
-def test_vmtest(cpu):
-    status, output = boot(cpu)
+@pytest.mark.parametrize("cpu, cpus", [("EPYC,+svm", 1), ("max", 1), ("EPYC,+svm", 2), ("EPYC,+svm", 4)])
+def test_vmtest(cpu, cpus):
+    status, output = boot(cpu, cpus)
     results = re.findall(r"^vmtest: (ok|FAIL|skip) (.*?)\r?$", output, re.M)
     assert status == PASSED, output
     assert len(results) >= 40, output

@@ -10,7 +10,7 @@ PROMPT = r"kdb> $"
 # A key and what it must show of the running tutorial.
 KEYS = [
     ("h", [r"t threads", r"g go on"]),
-    ("t", [r"^thread \d+ task \d+ moe prio 250 ", r" nvme-drv prio \d+ waiting ", r" uvmm prio "]),
+    ("t", [r"^thread \d+ task \d+ moe prio 250 ", r" nvme-drv prio \d+ cpu \d+ waiting ", r" uvmm prio "]),
     ("p", [r"^task \d+$", r"^  1: task \d+ rights 3f$", r"^  4: gate \d+ rights 8$", r"^  \d+: memory \d+ rights "]),
     ("s", [r"^task \d+$", r"^guest \d+$", r"^dma \d+$", r"^  0-[0-9a-f]+ memory \d+$", r"^  7fffffffe000-7ffffffff000 memory 0$"]),
     ("m", [r"^memory \d+ [0-9a-f]+-[0-9a-f]+ device ", r"^quota \d+ limit \d+ used \d+ of \d+$"]),

@@ -135,14 +135,32 @@ static uint32_t inti_flags(uint16_t f)
     return ((f & 3) == 3 ? IRQ_ACTIVE_LOW : 0) | ((f >> 2 & 3) == 3 ? IRQ_LEVEL : 0);
 }
 
+/* Some firmware lists a processor twice, as local APIC and as x2APIC. */
+static void cpu_add(struct acpi_info *out, uint32_t id)
+{
+    for (uint32_t i = 0; i < out->cpu_count; i++) {
+        if (out->cpu[i] == id) {
+            return;
+        }
+    }
+    out->cpus++;
+    if (out->cpu_count < ACPI_CPUS_MAX) {
+        out->cpu[out->cpu_count++] = id;
+    }
+}
+
 static void madt_entry(const uint8_t *e, uint8_t len, struct acpi_info *out)
 {
     switch (e[0]) {
     case MADT_CPU:
-        out->cpus += len >= 8 && (get32(e + 4) & MADT_CPU_ENABLED) ? 1 : 0;
+        if (len >= 8 && (get32(e + 4) & MADT_CPU_ENABLED)) {
+            cpu_add(out, e[3]);
+        }
         break;
     case MADT_X2APIC:
-        out->cpus += len >= 16 && (get32(e + 8) & MADT_CPU_ENABLED) ? 1 : 0;
+        if (len >= 16 && (get32(e + 8) & MADT_CPU_ENABLED)) {
+            cpu_add(out, get32(e + 4));
+        }
         break;
     case MADT_IOAPIC:
         if (len >= 12 && out->ioapic_count < ACPI_IOAPICS_MAX) {

@@ -11,10 +11,13 @@ struct acpi_memory {
     void *arg;
 };
 
+#define ACPI_CPUS_MAX      64
 #define ACPI_IOAPICS_MAX   16
 #define ACPI_OVERRIDES_MAX 32
 struct acpi_info {
     uint32_t cpus;       /* enabled processors */
+    uint32_t cpu_count;  /* of them in cpu[]: the first ones */
+    uint32_t cpu[ACPI_CPUS_MAX]; /* APIC ids */
     uint64_t lapic;      /* local APICs' physical address; 0: no MADT */
     uint32_t ioapic_count, override_count;
     struct { uint32_t id, gsi_base; uint64_t address; } ioapic[ACPI_IOAPICS_MAX];

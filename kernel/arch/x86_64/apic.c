@@ -16,6 +16,8 @@
 #define APIC_LDR         0x0d0
 #define APIC_SVR         0x0f0
 #define APIC_ESR         0x280
+#define APIC_ICR         0x300
+#define APIC_ICR_HIGH    0x310
 #define APIC_LVT_TIMER   0x320
 #define APIC_LVT_THERMAL 0x330
 #define APIC_LVT_PMC     0x340
@@ -26,6 +28,8 @@
 #define APIC_TIMER_CUR   0x390
 #define APIC_TIMER_DIV   0x3e0
 #define APIC_SVR_ENABLE  BIT(8)
+#define APIC_ICR_PENDING BIT(12)
+#define APIC_ICR_WAIT    100000 /* reads; the local bus takes microseconds */
 #define APIC_LVT_NMI     FIELD(10, 10)
 #define APIC_LVT_MASKED  BIT(16)
 #define APIC_LVT_TSC_DEADLINE FIELD(18, 18)
@@ -60,19 +64,39 @@ void apic_timer_use_deadline(void)
     asm volatile("mfence" : : : "memory"); /* before the first deadline, with xAPIC [SDM-3 12.5.4.1] */
 }
 
+/* [SDM-3 12.6.1, 12.12.9] Writing the low half sends. */
+void apic_send(uint32_t id, uint32_t command)
+{
+    if (!xapic) {
+        msr_write(MSR_X2APIC + APIC_ICR / 16, (uint64_t)id << 32 | command);
+        return;
+    }
+    for (unsigned i = 0; (apic_read(APIC_ICR) & APIC_ICR_PENDING) && i < APIC_ICR_WAIT; i++) {
+        cpu_relax();
+    }
+    apic_write(APIC_ICR_HIGH, (uint64_t)id << 24);
+    apic_write(APIC_ICR, command);
+}
+
 void apic_init(uint64_t lapic)
 {
     uint64_t base = msr_read(MSR_APIC_BASE);
-    if (cpuid(1, 0).ecx & BIT(21)) {
-        msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-        msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-    } else {
+    if (!(cpuid(1, 0).ecx & BIT(21))) {
         uint64_t pa = base & FIELD(51, 12);
         if (lapic && lapic != pa) {
             kprintf("kernel: local APIC: ACPI says %lx, the processor %lx; using the processor's\n", lapic, pa);
         }
         xapic = mmio_map(pa, PAGE_SIZE);
-        msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    }
+    apic_cpu_init();
+}
+
+void apic_cpu_init(void)
+{
+    uint64_t base = msr_read(MSR_APIC_BASE);
+    msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    if (!xapic) {
+        msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     }
     apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
     apic_write(APIC_TPR, 0);

@@ -8,6 +8,14 @@
 
 /* Switches this processor's local APIC on, as x2APIC if it can. lapic: physical address from the MADT, or 0. */
 void apic_init(uint64_t lapic);
+/* The same for the other processors. */
+void apic_cpu_init(void);
+/* Sends an interprocessor interrupt: APIC_IPI_* or a vector. */
+void apic_send(uint32_t id, uint32_t command);
+#define APIC_IPI_NMI       0x4400u /* delivery mode, and bit 14: assert [SDM-3 12.6.1] */
+#define APIC_IPI_INIT      0x4500u
+#define APIC_IPI_STARTUP   0x4600u /* | page of the code */
+#define APIC_IPI_VECTOR(v) (0x4000u | (v))
 bool apic_is_x2apic(void);
 uint32_t apic_id(void);
 void apic_eoi(void);

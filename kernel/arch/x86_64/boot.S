@@ -238,6 +238,7 @@ boot_gdtr:
 
     .bss
     .balign 4096
+    .globl boot_pml4
 boot_pml4:
     .skip 4096
 boot_pdpt:

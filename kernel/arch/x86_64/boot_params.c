@@ -51,6 +51,18 @@ static void memory_publish(void)
     }
 }
 
+paddr_t boot_ram_take(uint64_t size)
+{
+    for (uint32_t i = 0; i < params.ram_count; i++) {
+        if (params.ram[i].size > size) {
+            params.ram[i].size -= size;
+            params.kernel_bytes += size;
+            return (paddr_t){ params.ram[i].base.v + params.ram[i].size };
+        }
+    }
+    return PADDR_NONE;
+}
+
 const struct boot_plan *boot_params_init(uint32_t magic, uint32_t info_pa)
 {
     const struct mem_view view = { phys_to_virt((paddr_t){ 0 }), 0, BOOT_PLAN_LOW_MAX };
@@ -98,19 +110,23 @@ uint64_t boot_rsdp_find(const struct boot_plan *p)
     return rsdp;
 }
 
-bool boot_option(const char *option)
+const char *boot_option_value(const char *option)
 {
     size_t len = strlen(option);
     for (const char *p = params.cmdline; *p;) {
-        size_t n = 0;
-        while (p[n] && p[n] != ' ') {
-            n++;
+        if (strncmp(p, option, len) == 0) {
+            return p + len;
         }
-        if (n == len && strncmp(p, option, len) == 0) {
-            return true;
+        while (*p && *p != ' ') {
+            p++;
         }
-        p += n;
         p += *p == ' ';
     }
-    return false;
+    return NULL;
+}
+
+bool boot_option(const char *option)
+{
+    const char *end = boot_option_value(option);
+    return end && (*end == ' ' || *end == '\0');
 }

@@ -182,7 +182,7 @@ void console_input_init(bool esc)
     }
     console.esc_mode = esc;
     console.irq.fire = uart_fire;
-    if (irq_line_attach(COM1_IRQ, IRQ_FIRMWARE, &console.irq, &level) == SK_OK) {
+    if (irq_line_attach(COM1_IRQ, IRQ_FIRMWARE, 0, &console.irq, &level) == SK_OK) {
         uart_write(UART_IER, UART_IER_RX);
     }
 }

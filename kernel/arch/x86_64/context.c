@@ -39,6 +39,7 @@ void context_init(struct context *ctx, uint64_t ip, uint64_t sp, uint64_t arg)
 void context_forget(struct context *ctx)
 {
     struct cpu *cpu = cpu_this();
+    context_stop(ctx);
     fpu_forget(ctx->fpu);
     if (cpu->current == ctx) {
         cpu->current = NULL;

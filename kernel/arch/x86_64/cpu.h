@@ -164,19 +164,31 @@ _Static_assert(offsetof(struct tss, rsp) == 4, "TSS rsp0");
 _Static_assert(offsetof(struct tss, ist) == 36, "TSS ist1");
 _Static_assert(offsetof(struct tss, iomap_base) == 102, "TSS io map base");
 
-/* Per-processor data; gs points to it while the kernel runs. Only its own processor touches it. The offsets of
- * the first members are known to entry.S (asserted in context.c). */
+/* Per-processor data; gs points to it while the kernel runs. "BKL": read by others, and written by its own processor or
+ * by who holds the BKL while this one waits for it; the rest belongs to its processor alone. The offsets of the first
+ * members are known to entry.S (asserted in context.c). */
 struct cpu {
     struct cpu *self;
-    struct context *current; /* what runs in user mode, or ran last; NULL at boot and after context_forget */
+    struct context *current; /* what runs in user mode, or ran last; NULL at boot and after it was stopped. BKL */
     uint64_t user_rsp;       /* scratch of the SYSCALL entry */
     uint64_t stack_top;      /* kernel stack: empty at every entry from user mode */
     uint64_t fs_base;        /* what MSR_FS_BASE holds for user mode */
-    struct page_table *pt;   /* what CR3 holds; NULL: the kernel's own */
-    struct fpu_state *fpu;   /* whose state the FPU registers hold; NULL: nobody's */
+    struct page_table *pt;   /* what CR3 holds; NULL: the kernel's own. BKL */
+    struct page_table *nested; /* of the guest that it is in, or NULL. BKL */
+    struct fpu_state *fpu;   /* whose state the FPU registers hold; NULL: nobody's. BKL */
     struct regs *interrupted; /* kernel context that an interrupt came upon, for the debugger */
+    uint64_t deadline_ns;    /* time.c: core's */
+    uint64_t armed_ns;       /* what the timer is set to */
+    uint32_t index, apic_id;
+    bool outside;            /* has given the BKL back and not asked for it since: smp.c */
+    bool called;             /* has not yet done what cpu_call() asks for */
+    void *vm_page[2];        /* for vm/: zeroed at first */
+    uint64_t ist_top[3];     /* stacks of NMI, double fault, machine check */
+    uint64_t gdt[8];
     struct tss tss;
 };
+_Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "one page");
+#define KERNEL_STACK_PAGES 4u /* as in boot.S */
 
 static inline struct cpu *cpu_this(void)
 {
@@ -188,6 +200,7 @@ static inline struct cpu *cpu_this(void)
 /* CR3 of the kernel's own page table: no user half; loaded when idle without a task. */
 extern uint64_t kernel_cr3;
 /* gdt.c: loads this processor's GDT, TSS, IDT and SYSCALL registers. Also repairs what a guest run breaks:
- * cpu_tss_reload() clears the busy bit and loads TR again (for SVM hosts that do not VMLOAD). */
+ */
 void cpu_tables_init(struct cpu *cpu);
-void cpu_tss_reload(void);
+/* main.c: CR0 and CR4 of this processor. */
+void cpu_protection_init(void);

@@ -3,6 +3,7 @@
 #include "fpu.h"
 
 #include "cpu.h"
+#include "smp.h"
 
 #include <kernel/log.h>
 #include <string.h>
@@ -18,6 +19,12 @@
 static enum { FPU_FXSAVE, FPU_XSAVE, FPU_XSAVEOPT } fpu_kind;
 static uint64_t xcr0;
 
+/* Who has an area's registers: 1 + processor, 0: nobody. In the area's last bytes, which XSAVE never reaches. BKL. */
+static uint32_t *fpu_owner(struct fpu_state *fpu)
+{
+    return (uint32_t *)((char *)fpu + PAGE_SIZE) - 1;
+}
+
 static void xsave_init(void)
 {
     struct cpuid_regs d = cpuid(0xd, 0);
@@ -29,7 +36,7 @@ static void xsave_init(void)
     }
     xcr_write(0, xcr0);
     /* ebx: bytes for what XCR0 enables now; 2,696 with AVX-512 in the standard layout. */
-    if (cpuid(0xd, 0).ebx > fpu_state_pages() * PAGE_SIZE) {
+    if (cpuid(0xd, 0).ebx > fpu_state_pages() * PAGE_SIZE - sizeof(uint32_t)) {
         panic("this processor's XSAVE area has %u bytes; the kernel provides %u", cpuid(0xd, 0).ebx,
               fpu_state_pages() * (unsigned)PAGE_SIZE);
     }
@@ -40,9 +47,14 @@ void fpu_init(void)
 {
     cr0_write((cr0_read() & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE);
     cr4_write(cr4_read() | CR4_OSFXSR | CR4_OSXMMEXCPT);
-    if (cpuid(1, 0).ecx & BIT(26)) {
+    if (!(cpuid(1, 0).ecx & BIT(26))) {
+        return;
+    }
+    if (!xcr0) {
         xsave_init();
     }
+    cr4_write(cr4_read() | CR4_OSXSAVE);
+    xcr_write(0, xcr0);
 }
 
 uint64_t fpu_xcr0(void) { return xcr0; }
@@ -87,29 +99,39 @@ static void fpu_load(const struct fpu_state *fpu)
     }
 }
 
+/* The owner's registers go to memory, and it is the owner no more. */
+static void fpu_release(void *unused)
+{
+    struct cpu *cpu = cpu_this();
+    (void)unused;
+    if (cpu->fpu) {
+        fpu_save(cpu->fpu);
+        *fpu_owner(cpu->fpu) = 0;
+        cpu->fpu = NULL;
+    }
+}
+
 void fpu_switch(struct fpu_state *next)
 {
     struct cpu *cpu = cpu_this();
     if (cpu->fpu == next) {
         return;
     }
-    if (cpu->fpu) {
-        fpu_save(cpu->fpu);
+    uint32_t owner = *fpu_owner(next);
+    if (owner) { /* it ran there last */
+        cpu_call(BIT(owner - 1), fpu_release, NULL);
     }
+    fpu_release(NULL);
     fpu_load(next);
     cpu->fpu = next;
-}
-
-void fpu_flush(void)
-{
-    if (cpu_this()->fpu) {
-        fpu_save(cpu_this()->fpu);
-    }
+    *fpu_owner(next) = cpu->index + 1;
 }
 
 void fpu_forget(struct fpu_state *fpu)
 {
-    if (cpu_this()->fpu == fpu) {
-        cpu_this()->fpu = NULL;
+    uint32_t owner = *fpu_owner(fpu);
+    if (owner) {
+        cpus[owner - 1]->fpu = NULL;
+        *fpu_owner(fpu) = 0;
     }
 }

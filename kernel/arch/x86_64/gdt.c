@@ -25,15 +25,7 @@ struct gate {
 _Static_assert(sizeof(struct gate) == 16, "interrupt gate size");
 struct table_pointer { uint16_t limit; uint64_t base; } __attribute__((packed));
 
-static uint64_t gdt[8] = {
-    [SEL_KERNEL_CS / 8] = DESC_CODE64(0),
-    [SEL_KERNEL_SS / 8] = DESC_DATA(0),
-    [SEL_USER_SS / 8] = DESC_DATA(3),
-    [SEL_USER_CS / 8] = DESC_CODE64(3),
-};
-static struct gate idt[256];
-#define IST_SIZE 4096
-static char ist_stack[3][IST_SIZE] __attribute__((aligned(16)));
+static struct gate idt[256]; /* the same for all */
 
 static void idt_init(void)
 {
@@ -54,31 +46,38 @@ static void idt_init(void)
 static void tss_init(struct cpu *cpu)
 {
     uint64_t base = (uint64_t)&cpu->tss, limit = sizeof(cpu->tss) - 1;
-    for (unsigned i = 0; i < 3; i++) {
-        cpu->tss.ist[i] = (uint64_t)ist_stack[i] + IST_SIZE;
+    for (unsigned i = 0; i < ARRAY_SIZE(cpu->ist_top); i++) {
+        cpu->tss.ist[i] = cpu->ist_top[i];
     }
     cpu->tss.iomap_base = sizeof(cpu->tss); /* none: user mode has no port */
-    gdt[SEL_TSS / 8] = DESC_TSS | limit | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
-    gdt[SEL_TSS / 8 + 1] = base >> 32;
+    cpu->gdt[SEL_KERNEL_CS / 8] = DESC_CODE64(0);
+    cpu->gdt[SEL_KERNEL_SS / 8] = DESC_DATA(0);
+    cpu->gdt[SEL_USER_SS / 8] = DESC_DATA(3);
+    cpu->gdt[SEL_USER_CS / 8] = DESC_CODE64(3);
+    cpu->gdt[SEL_TSS / 8] = DESC_TSS | limit | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+    cpu->gdt[SEL_TSS / 8 + 1] = base >> 32;
 }
 
-void cpu_tss_reload(void)
+static void tss_load(struct cpu *cpu)
 {
-    gdt[SEL_TSS / 8] &= ~DESC_TSS_BUSY;
+    cpu->gdt[SEL_TSS / 8] &= ~DESC_TSS_BUSY;
     asm volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
 }
+
 
 void cpu_tables_init(struct cpu *cpu)
 {
     cpu->self = cpu;
-    idt_init();
+    if (cpu->index == 0) {
+        idt_init();
+    }
     tss_init(cpu);
-    struct table_pointer gdtr = { sizeof(gdt) - 1, (uint64_t)gdt }, idtr = { sizeof(idt) - 1, (uint64_t)idt };
+    struct table_pointer gdtr = { sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt }, idtr = { sizeof(idt) - 1, (uint64_t)idt };
     asm volatile("lgdt %0; lidt %1" : : "m"(gdtr), "m"(idtr) : "memory");
     asm volatile("push %0; lea 1f(%%rip), %%rax; push %%rax; lretq; 1: mov %w1, %%ss; mov %w2, %%ds; mov %w2, %%es;"
                  "mov %w2, %%fs; mov %w2, %%gs"
                  : : "i"(SEL_KERNEL_CS), "r"(SEL_KERNEL_SS), "r"(0) : "rax", "memory");
-    cpu_tss_reload();
+    tss_load(cpu);
     msr_write(MSR_GS_BASE, (uint64_t)cpu);
     msr_write(MSR_KERNEL_GS_BASE, 0);
     msr_write(MSR_FS_BASE, 0);

@@ -7,6 +7,7 @@
  * Document: [IOAPIC] Intel 82093AA data sheet (1996), 3.0 to 3.2. */
 #include "apic.h"
 #include "cpu.h"
+#include "smp.h"
 #include "paging.h"
 #include "trap.h"
 
@@ -126,7 +127,7 @@ static uint32_t line_flags(uint32_t gsi, uint32_t flags)
     return flags & (IRQ_LEVEL | IRQ_ACTIVE_LOW);
 }
 
-int irq_line_attach(uint32_t gsi, uint32_t flags, struct irq_target *t, bool *level)
+int irq_line_attach(uint32_t gsi, uint32_t flags, unsigned cpu, struct irq_target *t, bool *level)
 {
     if (gsi >= line_count || ioapic_find(gsi) < 0) {
         return SK_ERANGE;
@@ -142,7 +143,7 @@ int irq_line_attach(uint32_t gsi, uint32_t flags, struct irq_target *t, bool *le
     l->flags = (uint16_t)line_flags(gsi, flags);
     l->vector = (uint8_t)vector;
     l->masked = false;
-    l->rte = vector | RTE_DEST(apic_id()) | (l->flags & IRQ_LEVEL ? RTE_LEVEL : 0) |
+    l->rte = vector | RTE_DEST(cpus[cpu]->apic_id) | (l->flags & IRQ_LEVEL ? RTE_LEVEL : 0) |
              (l->flags & IRQ_ACTIVE_LOW ? RTE_ACTIVE_LOW : 0);
     *level = (l->flags & IRQ_LEVEL) != 0;
     rte_write(gsi, l->rte);

@@ -6,6 +6,7 @@
 #include "apic.h"
 #include "console.h"
 #include "cpu.h"
+#include "smp.h"
 
 #include <kernel/core.h>
 #include <kernel/log.h>
@@ -85,6 +86,7 @@ static bool command(int c)
 
 void kdb_enter(const char *reason)
 {
+    cpu_call_all();
     kprintf("\n--- Skerry debugger: %s (h: help, g: go on) ---\n", reason);
     for (bool go = true; go;) {
         kprintf("kdb> ");

@@ -9,6 +9,7 @@
 #include "kmem.h"
 #include "machine.h"
 #include "paging.h"
+#include "smp.h"
 #include "time.h"
 #include "trap.h"
 
@@ -22,6 +23,7 @@ extern char boot_stack_top[];
 _Noreturn void boot_main(uint32_t magic, uint32_t info_pa);
 
 static struct cpu boot_cpu;
+static char boot_ist[3][PAGE_SIZE] __attribute__((aligned(16)));
 static struct acpi_info acpi;
 static struct kinfo *kinfo;
 
@@ -29,7 +31,7 @@ struct kinfo *kinfo_page(void) { return kinfo; }
 
 /* Protections that need a switch: kernel writes obey read-only pages; no execution of and no stray access to user
  * pages; no descriptor table addresses for user mode; user mode keeps its FS base to THREAD_FS_BASE. */
-static void protection_init(void)
+void cpu_protection_init(void)
 {
     struct cpuid_regs r = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid_regs){ 0 };
     uint64_t cr4 = cr4_read() & ~(CR4_FSGSBASE);
@@ -56,17 +58,16 @@ static void cpu_describe(void)
 static void kinfo_init(void)
 {
     kinfo = kpage_alloc();
-    if (!kinfo) {
+    boot_cpu.vm_page[0] = kpage_alloc();
+    boot_cpu.vm_page[1] = kpage_alloc();
+    if (!kinfo || !boot_cpu.vm_page[0] || !boot_cpu.vm_page[1]) {
         panic("out of kernel memory for the information page");
     }
     kinfo->magic = KINFO_MAGIC;
     kinfo->abi_version = 1;
-    kinfo->cpus = 1;
     kinfo->xcr0_supported = fpu_xcr0();
     memcpy(kinfo->version, kernel_version, strlen(kernel_version) < 63 ? strlen(kernel_version) : 63);
 }
-
-
 
 static void memory_describe(void)
 {
@@ -83,21 +84,31 @@ static void interrupts_init(uint64_t rsdp)
     }
     pic_init();
     apic_init(acpi.lapic);
+    boot_cpu.apic_id = apic_id();
     ioapic_init(&acpi);
     kprintf("kernel: interrupts: %u lines of %u IO-APICs, %u vectors free\n", irq_line_count(), acpi.ioapic_count,
             irq_vectors_free());
 }
 
-_Noreturn void boot_main(uint32_t magic, uint32_t info_pa)
+static void boot_cpu_init(void)
 {
     boot_cpu.stack_top = (uint64_t)boot_stack_top;
+    for (unsigned i = 0; i < ARRAY_SIZE(boot_ist); i++) {
+        boot_cpu.ist_top[i] = (uint64_t)boot_ist[i] + sizeof(boot_ist[i]);
+    }
+    smp_boot_cpu(&boot_cpu);
     cpu_tables_init(&boot_cpu);
+}
+
+_Noreturn void boot_main(uint32_t magic, uint32_t info_pa)
+{
+    boot_cpu_init();
     console_init();
     kprintf("\n%s\n", kernel_version);
     const struct boot_plan *plan = boot_params_init(magic, info_pa);
     kmem_init((paddr_t){ plan->pool }, plan->pool_size);
     paging_init(plan);
-    protection_init();
+    cpu_protection_init();
     fpu_init();
     cpu_describe();
     memory_describe();
@@ -106,6 +117,7 @@ _Noreturn void boot_main(uint32_t magic, uint32_t info_pa)
     interrupts_init(boot_rsdp_find(plan));
     time_init(acpi.pm_timer);
     vm_init();
+    smp_init(&acpi, plan);
     console_input_init(boot_option("-serial_esc"));
     core_init();
     trap_start();

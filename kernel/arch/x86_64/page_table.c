@@ -89,7 +89,7 @@ void pt_destroy(struct page_table *pt)
     if (pt->root.v == PADDR_NONE.v) {
         return;
     }
-    pt_unload_local(pt);
+    pt_unload(pt);
     uint64_t *root = phys_to_virt(pt->root);
     for (unsigned i = 0; i < (pt->format->kernel_half ? PT_ENTRIES / 2 : PT_ENTRIES); i++) {
         if (is_present(pt, root[i])) {
@@ -163,7 +163,7 @@ int pt_map(struct page_table *pt, uint64_t va, paddr_t pa, uint64_t size, uint32
     }
     if (tables_freed) {
         pt->stale++;
-        pt_flush_local(pt, va, 0);
+        pt_flush(pt, va, 0);
     }
     return SK_OK;
 }
@@ -200,7 +200,7 @@ void pt_unmap(struct page_table *pt, uint64_t va, uint64_t size)
     assert(is_aligned(va | size, PAGE_SIZE));
     bool freed = table_unmap(pt, phys_to_virt(pt->root), 4, va, va + size);
     pt->stale++;
-    pt_flush_local(pt, va, freed ? 0 : size);
+    pt_flush(pt, va, freed ? 0 : size);
 }
 
 paddr_t pt_lookup(const struct page_table *pt, uint64_t va, uint32_t *attr, uint64_t *page_size)

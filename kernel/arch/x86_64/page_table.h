@@ -23,7 +23,9 @@ extern const struct pt_format pt_kernel_format; /* supervisor, global: the kerne
 extern unsigned pt_max_leaf_level;
 /* Root entries 256..511 of every task. */
 extern uint64_t *pt_kernel_root;
-/* If pt is loaded on this processor: loads the kernel's own table instead. */
+/* If pt is loaded on this processor, or on any: loads the kernel's own table instead. */
 void pt_unload_local(struct page_table *pt);
-/* Drops what this processor has cached of pt's range, if pt is loaded; size 0: all of it, with freed tables. */
-void pt_flush_local(struct page_table *pt, uint64_t va, uint64_t size);
+void pt_unload(struct page_table *pt);
+/* Drops what processors have cached of pt's range, if pt is loaded there; size 0: all of it, with freed tables. Those that
+ * run a guest under pt leave it. */
+void pt_flush(struct page_table *pt, uint64_t va, uint64_t size);

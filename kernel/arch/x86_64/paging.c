@@ -3,13 +3,14 @@
  *
  *   DIRECT_MAP + pa     RAM and ACPI areas; writable, but the frames of the kernel's text and rodata are read-only
  *   KERNEL_BASE + pa    the image: text RX, rodata R, data and bss RW; the page below the boot stack is a hole
- *   MMIO_BASE ...       local APIC, IO-APICs: RW, uncached
+ *   MMIO_BASE ...       local APIC, IO-APICs: RW, uncached; kernel stacks of the other processors: RW, a hole below each
  *
  * All root entries exist when the first task is made, so that tasks can copy them once. */
 #include "paging.h"
 
 #include "cpu.h"
 #include "page_table.h"
+#include "smp.h"
 
 #include <kernel/log.h>
 
@@ -123,6 +124,14 @@ void *mmio_map(uint64_t pa, uint64_t size)
     return (void *)(va + (pa - start));
 }
 
+uint64_t stack_map(uint64_t pa, uint64_t size)
+{
+    mmio_next += PAGE_SIZE; /* the hole */
+    map_or_die(mmio_next, pa, size, PT_R | PT_W);
+    mmio_next += size;
+    return mmio_next;
+}
+
 void pt_unload_local(struct page_table *pt)
 {
     struct cpu *cpu = cpu_this();
@@ -132,18 +141,56 @@ void pt_unload_local(struct page_table *pt)
     }
 }
 
-void pt_flush_local(struct page_table *pt, uint64_t va, uint64_t size)
+/* The other processors that have pt, or are in a guest under it. */
+static uint64_t pt_cpus(const struct page_table *pt)
 {
-    struct cpu *cpu = cpu_this();
-    if (cpu->pt != pt) {
+    uint64_t mask = 0;
+    for (unsigned c = 0; c < cpu_count(); c++) {
+        if ((cpus[c]->pt == pt || cpus[c]->nested == pt) && cpus[c] != cpu_this()) {
+            mask |= BIT(c);
+        }
+    }
+    return mask;
+}
+
+static void unload(void *pt) { pt_unload_local(pt); }
+
+void pt_unload(struct page_table *pt)
+{
+    uint64_t mask = pt_cpus(pt);
+    pt_unload_local(pt);
+    if (mask) {
+        cpu_call(mask, unload, pt);
+    }
+}
+
+struct flush {
+    struct page_table *pt;
+    uint64_t va, size;
+};
+
+static void flush_local(void *arg)
+{
+    const struct flush *f = arg;
+    if (cpu_this()->pt != f->pt) {
         return;
     }
-    if (size == 0 || size > 32 * PAGE_SIZE) {
-        cr3_write(pt->root.v);
+    if (f->size == 0 || f->size > 32 * PAGE_SIZE) {
+        cr3_write(f->pt->root.v);
         return;
     }
-    for (uint64_t off = 0; off < size; off += PAGE_SIZE) {
-        invlpg(va + off);
+    for (uint64_t off = 0; off < f->size; off += PAGE_SIZE) {
+        invlpg(f->va + off);
+    }
+}
+
+void pt_flush(struct page_table *pt, uint64_t va, uint64_t size)
+{
+    struct flush f = { pt, va, size };
+    uint64_t mask = pt_cpus(pt);
+    flush_local(&f);
+    if (mask) {
+        cpu_call(mask, flush_local, &f);
     }
 }
 

@@ -6,7 +6,7 @@
 
 #define KERNEL_BASE 0xffffffff80000000ull
 #define KERNEL_LOAD 0x100000ull           /* both as in kernel.lds */
-#define MMIO_BASE   0xffffffffc0000000ull /* device registers that the kernel uses, 4 KiB pages */
+#define MMIO_BASE   0xffffffffc0000000ull /* device registers that the kernel uses, stacks; 4 KiB pages */
 
 /* Section borders, from kernel.lds. */
 extern char image_text_start[], image_text_end[], image_rodata_end[], image_end[];
@@ -20,3 +20,5 @@ void paging_init(const struct boot_plan *plan);
 const void *firmware_map(uint64_t pa, uint64_t size);
 /* Maps device registers, uncached. Boot only. Panics when the pool is empty. */
 void *mmio_map(uint64_t pa, uint64_t size);
+/* A kernel stack with nothing mapped below it: its top. Boot only. Panics when the pool is empty. */
+uint64_t stack_map(uint64_t pa, uint64_t size);

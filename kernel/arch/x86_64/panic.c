@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "kdb.h"
 #include "paging.h"
+#include "smp.h"
 #include "time.h"
 
 #include <kernel/log.h>
@@ -48,10 +49,12 @@ static void frame_print(uint64_t address, uint64_t lookup)
     kprintf("  %016lx  %s+%lx\n", address, name, off + (address - lookup));
 }
 
-/* A frame lies on the kernel image's stacks; anything else ends the walk. */
+/* A frame lies on this processor's kernel stack, or in the image with the stacks of the first; anything else ends the walk. */
 static bool is_frame(uint64_t fp)
 {
-    return is_aligned(fp, 8) && fp >= (uint64_t)image_rodata_end && fp + 16 <= (uint64_t)image_end;
+    uint64_t top = cpu_this()->stack_top;
+    bool own = fp >= top - KERNEL_STACK_PAGES * PAGE_SIZE && fp + 16 <= top;
+    return is_aligned(fp, 8) && (own || (fp >= (uint64_t)image_rodata_end && fp + 16 <= (uint64_t)image_end));
 }
 
 void backtrace_print(uint64_t fp)
@@ -80,23 +83,39 @@ void regs_print(const struct regs *r)
     kprintf("  r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n", r->r12, r->r13, r->r14, r->r15);
 }
 
-static _Noreturn void machine_stop(void)
+static _Noreturn void cpu_halt(void)
 {
-    kprintf("kernel: stopped\n");
     for (;;) {
         asm volatile("cli; hlt");
     }
 }
 
-static bool panicking;
+static _Noreturn void machine_stop(void)
+{
+    kprintf("kernel: stopped\n");
+    cpu_halt();
+}
+
+static struct cpu *panicking;
+
+void panic_join(void)
+{
+    if (__atomic_load_n(&panicking, __ATOMIC_ACQUIRE)) {
+        cpu_halt();
+    }
+}
 
 static void panic_head(const char *fmt, va_list ap)
 {
+    struct cpu *first = NULL;
     asm volatile("cli");
-    if (panicking) { /* the report itself failed */
-        machine_stop();
+    if (!__atomic_compare_exchange_n(&panicking, &first, cpu_this(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        if (first != cpu_this()) {
+            cpu_halt();
+        }
+        machine_stop(); /* the report itself failed */
     }
-    panicking = true;
+    smp_stop();
     kprintf("\nkernel: PANIC: ");
     kvprintf(fmt, ap);
     kprintf("\n");

@@ -4,4 +4,6 @@
 
 #include <kernel/arch.h>
 
+/* Halts this processor if another one panics. */
+void panic_join(void);
 _Noreturn void panic_regs(const struct regs *regs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -39,9 +39,7 @@ static struct {
     uint64_t apic_per_ns32; /* APIC timer ticks per ns, 32.32 */
     bool use_deadline;
     uint16_t pm_port;
-    uint64_t deadline_ns; /* core's */
-    uint64_t armed_ns;    /* what the hardware is set to */
-} t = { .deadline_ns = UINT64_MAX, .armed_ns = UINT64_MAX };
+} t;
 
 uint64_t clock_now_ns(void)
 {
@@ -193,7 +191,7 @@ static uint64_t apic_timer_frequency(void)
 
 static void hardware_arm(uint64_t deadline_ns)
 {
-    t.armed_ns = deadline_ns;
+    cpu_this()->armed_ns = deadline_ns;
     if (deadline_ns == UINT64_MAX) {
         t.use_deadline ? msr_write(MSR_TSC_DEADLINE, 0) : apic_timer_set(0);
         return;
@@ -211,31 +209,41 @@ static void hardware_arm(uint64_t deadline_ns)
 
 void time_rearm(void)
 {
-    uint64_t esc = console_deadline_ns();
-    uint64_t deadline = t.deadline_ns < esc ? t.deadline_ns : esc;
-    if (deadline != t.armed_ns) {
+    struct cpu *cpu = cpu_this();
+    uint64_t esc = cpu->index == 0 ? console_deadline_ns() : UINT64_MAX; /* who takes the console's interrupt */
+    uint64_t deadline = cpu->deadline_ns < esc ? cpu->deadline_ns : esc;
+    if (deadline != cpu->armed_ns) {
         hardware_arm(deadline);
     }
 }
 
 void timer_arm(uint64_t deadline_ns)
 {
-    t.deadline_ns = deadline_ns;
+    cpu_this()->deadline_ns = deadline_ns;
     time_rearm();
 }
 
 void time_interrupt(void)
 {
+    struct cpu *cpu = cpu_this();
     uint64_t now = clock_now_ns();
-    t.armed_ns = UINT64_MAX;
-    if (console_deadline_ns() <= now) {
+    cpu->armed_ns = UINT64_MAX;
+    if (cpu->index == 0 && console_deadline_ns() <= now) {
         console_timeout();
     }
-    if (t.deadline_ns <= now) {
-        t.deadline_ns = UINT64_MAX;
+    if (cpu->deadline_ns <= now) {
+        cpu->deadline_ns = UINT64_MAX;
         core_timer(now);
     }
     time_rearm();
+}
+
+void time_cpu_init(void)
+{
+    cpu_this()->deadline_ns = cpu_this()->armed_ns = UINT64_MAX;
+    if (t.use_deadline) {
+        apic_timer_use_deadline();
+    }
 }
 
 void time_init(uint16_t pm_timer)
@@ -252,9 +260,7 @@ void time_init(uint16_t pm_timer)
     uint64_t apic_hz = apic_timer_frequency();
     t.apic_per_ns32 = (apic_hz << 30) / 250000000;
     t.use_deadline = (cpuid(1, 0).ecx & BIT(24)) != 0;
-    if (t.use_deadline) {
-        apic_timer_use_deadline();
-    }
+    time_cpu_init();
     struct kinfo *k = kinfo_page();
     k->tsc_hz = t.tsc_hz;
     k->tsc_mult = t.mult;

@@ -6,6 +6,7 @@
 #include "fpu.h"
 #include "kdb.h"
 #include "panic.h"
+#include "smp.h"
 
 #include <kernel/core.h>
 #include <kernel/log.h>
@@ -54,8 +55,14 @@ static void context_switch(struct cpu *cpu, struct context *ctx)
     cpu->current = ctx;
 }
 
-/* Nothing to run: wait for an interrupt. Its handler runs on this stack below us. */
-static void idle(void) { asm volatile("sti; hlt; cli" : : : "memory"); }
+/* Nothing to run: wait for an interrupt. Its handler runs on this stack below us. One that comes behind the release
+ * waits for the sti, and ends the hlt. */
+static void idle(struct cpu *cpu)
+{
+    bkl_release(cpu);
+    asm volatile("sti; hlt; cli" : : : "memory");
+    bkl_acquire(cpu);
+}
 
 /* The one place where interrupts are taken in kernel mode besides idle(): after a guest exit for one. */
 static void interrupt_window(void) { asm volatile("sti; nop; cli" : : : "memory"); }
@@ -85,7 +92,7 @@ static struct context *resume_prepare(struct cpu *cpu)
     for (;;) {
         struct context *ctx = core_next();
         if (!ctx) {
-            idle();
+            idle(cpu);
             continue;
         }
         if (ctx != cpu->current || cpu->pt != ctx->pt) {
@@ -106,34 +113,50 @@ static struct context *resume_prepare(struct cpu *cpu)
             cpu->fs_base = ctx->fs_base;
         }
         fpu_switch(ctx->fpu);
+        bkl_release(cpu);
         return ctx;
     }
 }
 
+/* ctx has been stopped (context_stop()) if it is not current when this processor has the BKL: then it is not ours to touch. */
 struct context *trap_syscall(struct context *ctx)
 {
-    core_syscall(ctx);
-    return resume_prepare(cpu_this());
+    struct cpu *cpu = cpu_this();
+    bkl_acquire(cpu);
+    if (cpu->current == ctx) {
+        core_syscall(ctx);
+    }
+    return resume_prepare(cpu);
 }
 
 struct context *trap_user(struct context *ctx)
 {
-    uint64_t vector = ctx->regs.vector;
+    struct cpu *cpu = cpu_this();
+    uint64_t vector = ctx->regs.vector, address = vector == VECTOR_PF ? cr2_read() : 0;
+    bkl_acquire(cpu);
     if (vector >= 32) {
         irq_dispatch((unsigned)vector);
-    } else {
-        core_fault(ctx, vector == VECTOR_PF ? cr2_read() : 0);
+    } else if (cpu->current == ctx) {
+        core_fault(ctx, address);
     }
-    return resume_prepare(cpu_this());
+    return resume_prepare(cpu);
 }
 
 void trap_kernel(struct regs *regs)
 {
+    struct cpu *cpu = cpu_this();
     if (regs->vector >= 32) {
-        struct regs *outer = cpu_this()->interrupted;
-        cpu_this()->interrupted = regs;
+        struct regs *outer = cpu->interrupted;
+        bool idle = cpu->outside; /* not so in interrupt_window() */
+        if (idle) {
+            bkl_acquire(cpu);
+        }
+        cpu->interrupted = regs;
         irq_dispatch((unsigned)regs->vector);
-        cpu_this()->interrupted = outer;
+        cpu->interrupted = outer;
+        if (idle) {
+            bkl_release(cpu);
+        }
         return;
     }
     kprintf("\n");
@@ -149,6 +172,7 @@ void trap_kernel(struct regs *regs)
 void trap_nested(struct regs *regs)
 {
     if (regs->vector == VECTOR_NMI) {
+        panic_join();
         /* System control port B tells why: bit 7 memory parity, bit 6 I/O channel check. */
         uint8_t status = inb(0x61);
         kprintf("\nkernel: NMI (port 61: %x%s%s), rip %lx; going on\n", status,

@@ -2,6 +2,7 @@
 /* Interrupt vectors 0x30 to 0xef: allocation and dispatch. A vector belongs to one interrupt line or one MSI. BKL. */
 #include "apic.h"
 #include "cpu.h"
+#include "smp.h"
 #include "time.h"
 #include "trap.h"
 
@@ -36,15 +37,16 @@ unsigned irq_vectors_free(void)
     return n;
 }
 
-int irq_msi_attach(struct irq_target *t, uint32_t *data, uint64_t *address, unsigned *vector)
+int irq_msi_attach(struct irq_target *t, unsigned cpu, uint32_t *data, uint64_t *address, unsigned *vector)
 {
-    unsigned v = apic_id() <= 0xff ? vector_alloc(t) : 0;
+    uint32_t id = cpus[cpu]->apic_id;
+    unsigned v = id <= 0xff ? vector_alloc(t) : 0;
     if (!v) {
         return SK_ENODEV;
     }
     *vector = v;
     *data = v;
-    *address = MSI_ADDRESS(apic_id());
+    *address = MSI_ADDRESS(id);
     return SK_OK;
 }
 
@@ -52,6 +54,10 @@ void irq_msi_detach(unsigned vector) { vector_free(vector); }
 
 void irq_dispatch(unsigned vector)
 {
+    if (vector == VECTOR_IPI) { /* what it is for happened when the BKL was taken, or happens in core_next() */
+        apic_eoi();
+        return;
+    }
     core_stat.interrupts++;
     if (vector == VECTOR_TIMER) {
         apic_eoi();

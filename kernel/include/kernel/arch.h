@@ -8,12 +8,29 @@
  * resumes it (or idles with interrupts on when there is none). So a "blocked" thread is just one that
  * core_next() does not choose; its result is stored into its context before it is made ready.
  *
- * One processor runs for now. Functions that would need the kernel lock on several say so with "BKL"; the
- * lock would be taken in the entry paths.
+ * One big kernel lock (BKL, docs/locking.md): the entry paths take it before the first call of core.h and give it back
+ * before the return to user mode, to a guest or to idle. "BKL" marks what needs it.
  */
 #pragma once
 
 #include <kernel/types.h>
+
+/* --- processors ------------------------------------------------------------------------------- */
+
+#define CPUS_MAX 64u /* a mask of them is one word */
+/* Processors that run: 0 .. cpu_count() - 1. Fixed before core_init(). */
+unsigned cpu_count(void);
+/* The one that this code runs on. */
+unsigned cpu_index(void);
+/* Another processor calls core_next() soon. BKL. */
+void cpu_kick(unsigned cpu);
+struct context;
+/* Makes sure that no other processor runs ctx: its registers are in ctx->regs, and a system call, fault or guest exit of
+ * which it was about to tell is dropped. It stays so until the BKL is given back; by then ctx must not be runnable
+ * where it was, or have been set up anew. BKL. */
+void context_stop(struct context *ctx);
+/* ctx->regs are current, wherever it runs. BKL. */
+void context_sync(const struct context *ctx);
 
 /* --- physical memory --------------------------------------------------------------------------- */
 
@@ -56,7 +73,8 @@ void pt_destroy(struct page_table *pt);
  * SK_ENOMEM: nothing is mapped, tables made so far stay for reuse. */
 must_check int pt_map(struct page_table *pt, uint64_t va, paddr_t pa, uint64_t size, uint32_t attr);
 /* Unmaps [va, va+size). Large pages are never split: the range must not cut one (mappings come and go whole;
- * pt_map never merges two calls). Flushes what this processor may have cached. Frees empty tables lazily. */
+ * pt_map never merges two calls). Flushes what any processor may have cached, and ends the guest runs that use pt, until
+ * the BKL is given back. Frees empty tables lazily. */
 void pt_unmap(struct page_table *pt, uint64_t va, uint64_t size);
 /* Translation of va, for the debugger and tests: PADDR_NONE if unmapped. */
 paddr_t pt_lookup(const struct page_table *pt, uint64_t va, uint32_t *attr, uint64_t *page_size);
@@ -92,14 +110,14 @@ void context_init(struct context *ctx, uint64_t ip, uint64_t sp, uint64_t arg);
 const char *trap_name(uint64_t vector);
 /* Is va a canonical user address? */
 static inline bool is_user_address(uint64_t va) { return va < USER_END; }
-/* Called by core when ctx is destroyed: the processor must not keep it loaded (FPU, page table). */
+/* Called by core when ctx is destroyed or begins anew: no processor keeps it loaded (FPU, page table). BKL. */
 void context_forget(struct context *ctx);
 
 /* --- time ------------------------------------------------------------------------------------------- */
 
 /* Monotonic, ns since boot (the clock of kinfo). */
 uint64_t clock_now_ns(void);
-/* Arms the one-shot interrupt; core_timer() is called at or after the deadline. UINT64_MAX: none. */
+/* Arms this processor's one-shot interrupt; core_timer() is called there at or after the deadline. UINT64_MAX: none. */
 void timer_arm(uint64_t deadline_ns);
 
 /* --- interrupts -------------------------------------------------------------------------------------- */
@@ -110,13 +128,13 @@ struct irq_target {
 };
 unsigned irq_line_count(void);
 unsigned irq_vectors_free(void);
-/* Routes line gsi to t and unmasks it. flags: IRQ_*. SK_ERANGE, SK_EBUSY, SK_ENODEV. */
-must_check int irq_line_attach(uint32_t gsi, uint32_t flags, struct irq_target *t, bool *level);
+/* Routes line gsi to t by way of processor cpu, and unmasks it. flags: IRQ_*. SK_ERANGE, SK_EBUSY, SK_ENODEV. */
+must_check int irq_line_attach(uint32_t gsi, uint32_t flags, unsigned cpu, struct irq_target *t, bool *level);
 void irq_line_mask(uint32_t gsi);
 void irq_line_unmask(uint32_t gsi);
 void irq_line_detach(uint32_t gsi);
-/* Allocates a vector for an MSI. rax/rdx of SYS_MSI_BIND in data/address. SK_ENODEV. */
-must_check int irq_msi_attach(struct irq_target *t, uint32_t *data, uint64_t *address, unsigned *vector);
+/* Allocates a vector for an MSI to processor cpu. rax/rdx of SYS_MSI_BIND in data/address. SK_ENODEV. */
+must_check int irq_msi_attach(struct irq_target *t, unsigned cpu, uint32_t *data, uint64_t *address, unsigned *vector);
 void irq_msi_detach(unsigned vector);
 
 /* --- console -------------------------------------------------------------------------------------------- */

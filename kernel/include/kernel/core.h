@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the architecture layer calls in the kernel's core (object/, api/). All with interrupts off, BKL, on the
- * processor's kernel stack; they return normally and never block. */
+ * processor's kernel stack; they return normally and never block. A handler is called only if ctx is still what this
+ * processor runs (context_stop()). */
 #pragma once
 
 #include <kernel/arch.h>

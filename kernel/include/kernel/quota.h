@@ -18,6 +18,7 @@ struct quota {
     uint64_t limit, used;               /* bytes, multiples of PAGE_SIZE; the parent is obj.quota, NULL for the root */
     struct list objects;                /* objects paid by this quota */
     struct list partial[QUOTA_CLASSES]; /* slab pages with free room */
+    uint64_t cpus; /* mask of the processors for its threads; they exist */
     uint8_t max_priority;
 };
 

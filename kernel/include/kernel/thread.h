@@ -3,7 +3,7 @@
  *
  * States (enum thread_state) and where a thread is:
  *   STOPPED, EXITED, FAULTED   nowhere
- *   READY, IN_GUEST            in the run queue of its priority (the running thread too: it is first)
+ *   READY, IN_GUEST            in its processor's run queue of its priority (the running thread too: it is first)
  *   CALLING                    in its gate's list of callers (server == NULL), or taken by `server`
  *   WAITING                    nowhere; `events` is empty
  *   AWAITING                   in its signal's list of waiters; events stay in `events`
@@ -23,6 +23,7 @@ struct vcpu;
 
 struct timer {
     struct tree_node node; /* key: deadline */
+    uint8_t cpu;           /* armed: in whose tree, which is the arming one's */
     bool armed;
     void (*fire)(struct timer *);
 };
@@ -64,6 +65,7 @@ struct thread {
     struct utcb *utcb; /* kernel's view; NULL when dead */
     enum thread_state state;
     uint8_t priority;
+    uint8_t cpu, cpu_next; /* its processor; another one as soon as cpu has let go of it */
     struct list run_node; /* in the run queue, or empty */
     uint64_t slice_ns;    /* left of its time slice */
     uint64_t cpu_time_ns;
@@ -118,16 +120,19 @@ static inline bool thread_has_event(const struct thread *t)
 /* --- scheduler -------------------------------------------------------------------------------------------- */
 
 void sched_init(void);
-struct thread *sched_current(void);
+/* Does t's processor have its context? On another processor it may be in user mode or in a guest at this moment. */
+bool sched_is_current(const struct thread *t);
 /* t has become runnable; front: before its equals (handoff and preempted threads), else behind them. */
 void sched_add(struct thread *t, bool front);
 void sched_remove(struct thread *t);
 /* Behind its equals, with a new slice. */
 void sched_rotate(struct thread *t);
 void sched_set_priority(struct thread *t, uint8_t priority);
+/* Moves t to another processor; at once, or at the next entry to the kernel if it runs (which is made to happen). */
+void sched_set_cpu(struct thread *t, unsigned cpu);
 /* Includes what a running thread has used since it was chosen. */
 uint64_t sched_cpu_time_ns(const struct thread *t);
-/* Includes the time since the processor became idle, if it is: the debugger comes up then, most of the time. */
+/* Of all processors; includes the time since one became idle, if it is: the debugger comes up then, mostly. */
 uint64_t sched_idle_ns(void);
 /* t leaves the run queue, if it is there, and the processor keeps nothing of it: it dies or gets new registers. */
 void sched_forget(struct thread *t);

@@ -57,6 +57,7 @@ struct vm_ops {
     const struct pt_format *pt_format;
     uint64_t features; /* VM_FEAT_* */
     unsigned vcpu_pages; /* at most VM_VCPU_PAGES_MAX; need not be contiguous */
+    bool (*cpu_init)(void); /* vm_cpu_init() */
 
     /* Makes a vcpu of vcpu_pages zeroed pages, which it owns until vcpu_fini(); it lives in the first. state (one page, the
      * kernel's view) holds the reset state afterwards. */
@@ -69,7 +70,8 @@ struct vm_ops {
     /* Brings groups into the state page (SYS_VCPU_GET). */
     void (*vcpu_get)(struct vcpu_arch *v, uint32_t groups);
     /* Enters the guest on the kernel stack, called by arch to resume a context with ctx->vcpu set, with
-     * interrupts off. Returns after each #VMEXIT that it cannot finish alone. */
+     * interrupts off. Returns after each #VMEXIT that it cannot finish alone. The BKL is not held while the guest
+     * runs; VM_HOST_INTERRUPT also if the run has been ended by then. */
     enum vm_result (*vcpu_enter)(struct vcpu_arch *v);
     /* The run ends without an exit: publishes BASE into the state page with exit.reason = NONE. */
     void (*vcpu_pause)(struct vcpu_arch *v);
@@ -80,3 +82,5 @@ struct vm_ops {
 const struct vm_ops *vm_ops_get(const char **why);
 /* Detects and enables virtualization, tells in kinfo and on the console; called once by arch at boot after the FPU is set up. */
 void vm_init(void);
+/* Enables it on one of the other processors; needs no lock. False: it is refused there. */
+must_check bool vm_cpu_init(void);

@@ -22,14 +22,14 @@ void panic(const char *fmt, ...)
     mock_assert(0, fmt, __FILE__, __LINE__);
     abort();
 }
-void pt_flush_local(struct page_table *pt, uint64_t va, uint64_t size)
+void pt_flush(struct page_table *pt, uint64_t va, uint64_t size)
 {
     (void)pt;
     flushes++;
     flush_va = va;
     flush_size = size;
 }
-void pt_unload_local(struct page_table *pt)
+void pt_unload(struct page_table *pt)
 {
     (void)pt;
     unloads++;

@@ -7,7 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct fake fake;
+struct fake fake = {.cpus = 1};
+
+/* --- processors ---------------------------------------------------------------------------------------------------- */
+
+unsigned cpu_count(void)
+{
+    return fake.cpus;
+}
+unsigned cpu_index(void)
+{
+    return fake.cpu;
+}
+void cpu_kick(unsigned cpu)
+{
+    assert_true(cpu < fake.cpus && cpu != fake.cpu);
+    fake.kicks[cpu]++;
+}
+void context_stop(struct context *ctx)
+{
+    (void)ctx;
+    fake.stops++;
+}
+void context_sync(const struct context *ctx)
+{
+    (void)ctx;
+}
 
 /* --- arch.h ------------------------------------------------------------------------------------------------------ */
 
@@ -180,8 +205,9 @@ unsigned irq_vectors_free(void)
     return fake.msi == NULL;
 }
 
-int irq_line_attach(uint32_t gsi, uint32_t flags, struct irq_target *t, bool *level)
+int irq_line_attach(uint32_t gsi, uint32_t flags, unsigned cpu, struct irq_target *t, bool *level)
 {
+    fake.irq_cpu = cpu;
     if (gsi >= 24) {
         return SK_ERANGE;
     }
@@ -206,8 +232,9 @@ void irq_line_detach(uint32_t gsi)
     assert_int_equal(gsi, fake.attached_gsi);
     fake.line = NULL;
 }
-int irq_msi_attach(struct irq_target *t, uint32_t *data, uint64_t *address, unsigned *vector)
+int irq_msi_attach(struct irq_target *t, unsigned cpu, uint32_t *data, uint64_t *address, unsigned *vector)
 {
+    fake.irq_cpu = cpu;
     if (fake.msi != NULL) {
         return SK_ENODEV;
     }
@@ -339,11 +366,13 @@ int world_setup(void **state)
     static struct world w;
 
     memset(&fake, 0, sizeof(fake));
+    fake.cpus = 1;
     memset(&core_stat, 0, sizeof(core_stat));
     fake.page_limit = 4096;
     fake.now_ns = 1000;
     fake.pt_fail_after = UINT32_MAX;
     sched_init();
+    fake.pages_used = 0; /* run queues stay */
     w.root = quota_create_root(fake.page_limit * PAGE_SIZE, 255);
     w.task = task_create(w.root);
     assert_non_null(w.task);

@@ -29,6 +29,9 @@ struct fake {
     unsigned resets;
     char console_out[128];
     unsigned forgotten;
+    unsigned cpu, cpus; /* the one that runs; how many there are */
+    unsigned kicks[CPUS_MAX], stops;
+    unsigned irq_cpu;
 };
 extern struct fake fake;
 

@@ -67,3 +67,5 @@ void test_ipc(void);
 void test_threads(void);
 void test_devices(void);
 void test_guests(void);
+void test_smp(void);
+void smp_busy(void);

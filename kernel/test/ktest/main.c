@@ -221,8 +221,8 @@ void run(const char *name, void (*fn)(void))
     print("\n");
 }
 
-/* "ktest stay": does not reset but stays in user mode, to be looked at from outside; "ktest fault": faults at once.
- * Tells by the first letter. */
+/* "ktest stay": does not reset but stays in user mode, to be looked at from outside; "ktest fault": faults at once;
+ * "ktest busy": the second processor prints without end; "ktest processors": only these tests. Tells by the first letter. */
 static bool told_to(char letter)
 {
     const char *s = boot->strings + boot->cmdline;
@@ -254,14 +254,20 @@ void ktest_main(const struct boot_info *info)
     if (told_to('f')) {
         *(volatile uint64_t *)0x123000 = 1;
     }
+    if (told_to('b')) {
+        smp_busy();
+    }
     print("ktest: start\n");
     ram = find_ram();
-    test_objects();
-    test_memory();
-    test_ipc();
-    test_threads();
-    test_devices();
-    test_guests();
+    if (!told_to('p')) {
+        test_objects();
+        test_memory();
+        test_ipc();
+        test_threads();
+        test_devices();
+        test_guests();
+    }
+    test_smp();
     print("ktest: ");
     print_number(passed);
     print(" passed, ");

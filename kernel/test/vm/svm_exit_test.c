@@ -6,6 +6,12 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+static enum vm_result take_exit(struct vcpu_arch *v)
+{
+    svm_exit_begin(v);
+    return svm_exit(v);
+}
+
 static struct fake_vcpu f;
 static unsigned rings;
 static uint64_t rip_when_rung;
@@ -25,7 +31,7 @@ static const struct vcpu_exit *exit_vmm(uint64_t code, uint64_t info1, uint64_t 
     f.vmcb.control.exitinfo1 = info1;
     f.vmcb.control.exitinfo2 = info2;
     f.state.dirty = 0xff;
-    assert_int_equal(svm_exit(&f.v), VM_EXIT);
+    assert_int_equal(take_exit(&f.v), VM_EXIT);
     assert_int_equal(f.state.dirty, 0);
     assert_int_equal(f.state.valid, VCPU_GROUP_BASE);
     assert_int_equal(f.state.rip, f.vmcb.save.rip);
@@ -144,7 +150,7 @@ static void test_host_interrupt(void **state)
     f.state.dirty = 5;
     for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
         f.vmcb.control.exitcode = codes[i];
-        assert_int_equal(svm_exit(&f.v), VM_HOST_INTERRUPT);
+        assert_int_equal(take_exit(&f.v), VM_HOST_INTERRUPT);
     }
     assert_int_equal(f.state.dirty, 5); /* the page is the VMM's as long as the run lasts */
 }
@@ -196,25 +202,25 @@ static void test_doorbell(void **state)
     assert_int_equal(doorbell_add(&f.guest.doorbells, &d), SK_OK);
     f.vmcb.control.interrupt_shadow = 1;
     out(0x500u << 16 | 1 << 5, 0xffff0003); /* 16 bits: the rest of rax does not matter */
-    assert_int_equal(svm_exit(&f.v), VM_DOORBELL);
+    assert_int_equal(take_exit(&f.v), VM_DOORBELL);
     assert_int_equal(rings, 1);
     assert_int_equal(rip_when_rung, 0x1001);
     assert_int_equal(f.vmcb.control.interrupt_shadow, 0);
     out(0x500u << 16 | 1 << 6, 0x100000003); /* 32 bits */
-    assert_int_equal(svm_exit(&f.v), VM_DOORBELL);
+    assert_int_equal(take_exit(&f.v), VM_DOORBELL);
     out(0x500u << 16 | 1 << 6, 0x10003);
-    assert_int_equal(svm_exit(&f.v), VM_EXIT);
+    assert_int_equal(take_exit(&f.v), VM_EXIT);
     out(0x500u << 16 | 1 << 4, 3); /* 8 bits */
-    assert_int_equal(svm_exit(&f.v), VM_EXIT);
+    assert_int_equal(take_exit(&f.v), VM_EXIT);
     out(0x500u << 16 | 1 << 5 | 1, 3); /* IN */
-    assert_int_equal(svm_exit(&f.v), VM_EXIT);
+    assert_int_equal(take_exit(&f.v), VM_EXIT);
     out(0x500u << 16 | 1 << 5 | 4, 3); /* OUTS */
-    assert_int_equal(svm_exit(&f.v), VM_EXIT);
+    assert_int_equal(take_exit(&f.v), VM_EXIT);
     assert_int_equal(rings, 2);
     /* a guest that steps gets its #DB behind the OUT */
     f.vmcb.save.rflags |= RFLAGS_TF;
     out(0x500u << 16 | 1 << 5, 3);
-    assert_int_equal(svm_exit(&f.v), VM_DOORBELL);
+    assert_int_equal(take_exit(&f.v), VM_DOORBELL);
     assert_true(f.vmcb.control.eventinj == (VCPU_EVENT_VALID | VCPU_EVENT_EXCP | 1));
     assert_true(f.vmcb.save.dr6 & BIT(14));
 }
@@ -230,7 +236,7 @@ static void test_interrupted_event(void **state)
     assert_int_equal(f.vmcb.control.eventinj, 0);
     /* finished by the kernel: delivered at the next entry */
     f.vmcb.control.exitcode = SVM_EXIT_INTR;
-    assert_int_equal(svm_exit(&f.v), VM_HOST_INTERRUPT);
+    assert_int_equal(take_exit(&f.v), VM_HOST_INTERRUPT);
     assert_true(f.vmcb.control.eventinj == pf);
     /* the guest's own INT n is executed again, an injected one is not */
     f.vmcb.control.exitintinfo = softint;

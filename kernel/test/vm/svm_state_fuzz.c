@@ -55,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint32_t code = (uint32_t)f.state.exit.gpa;
         if (code != SVM_EXIT_MC && code != SVM_EXIT_DB) { /* those come only by the kernel's own doing */
             f.vmcb.control.exitcode = code;
+            svm_exit_begin(&f.v);
             svm_exit(&f.v);
             check_vmrun(&f.vmcb);
         }

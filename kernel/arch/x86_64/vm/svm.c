@@ -27,23 +27,23 @@ struct svm_cpu svm_cpu;
 
 static uint8_t svm_iopm[SVM_IOPM_SIZE] __attribute__((aligned(4096)));
 static uint8_t svm_msrpm[SVM_MSRPM_SIZE] __attribute__((aligned(4096)));
-static uint8_t svm_hsave[PAGE_SIZE] __attribute__((aligned(4096)));     /* VMRUN's */
-static uint8_t svm_host_save[PAGE_SIZE] __attribute__((aligned(4096))); /* VMSAVE's */
+enum { HOST_SAVE_VMRUN, HOST_SAVE_VMSAVE }; /* cpu->vm_page[] */
 
 /* --- world switch -------------------------------------------------------------------------------------- */
 
 static void asid_new(struct vcpu_arch *v)
 {
     struct vmcb_control *c = &v->vmcb->control;
+    struct vm_cpu *cpu = vm_this();
 
     c->tlb_control = SVM_TLB_NOTHING;
-    if (svm_cpu.asid_next == svm_cpu.asid_count) {
-        svm_cpu.asid_next = 1;
-        svm_cpu.asid_generation++;
+    if (cpu->tag_next == 0 || cpu->tag_next == svm_cpu.asid_count) {
+        cpu->tag_next = 1;
+        cpu->tag_generation++;
         c->tlb_control = SVM_TLB_FLUSH_ALL;
     }
-    v->asid_generation = svm_cpu.asid_generation;
-    c->guest_asid = svm_cpu.asid_next++;
+    v->asid_generation = cpu->tag_generation;
+    c->guest_asid = cpu->tag_next++;
 }
 
 static void tlb_prepare(struct vcpu_arch *v)
@@ -51,7 +51,7 @@ static void tlb_prepare(struct vcpu_arch *v)
     struct vmcb_control *c = &v->vmcb->control;
     uint64_t generation = v->guest->tlb_generation;
 
-    if (v->asid_generation != svm_cpu.asid_generation) {
+    if (v->asid_generation != vm_this()->tag_generation || v->asid_generation == 0) {
         asid_new(v);
     } else if (v->tlb_generation == generation) {
         c->tlb_control = SVM_TLB_NOTHING;
@@ -95,16 +95,28 @@ static void switch_out(struct vcpu_arch *v)
     }
 }
 
+/* On the processor that ran v. */
+static void svm_vcpu_unload(void *arg)
+{
+    struct vcpu_arch *v = arg;
+
+    vm_dr_unload(v->dr);
+    v->asid_generation = 0;
+}
+
 static enum vm_result svm_vcpu_enter(struct vcpu_arch *v)
 {
+    vm_claim(v, &v->cpu, svm_vcpu_unload);
     if (svm_nmi_prepare(v)) {
         return svm_exit_nmi_window(v);
     }
     v->injected = v->vmcb->control.eventinj;
     switch_in(v);
-    svm_enter(v->gpr, v->vmcb_pa.v, svm_cpu.host_save_pa.v);
+    vm_guest_begin(&v->guest->pt);
+    svm_enter(v->gpr, v->vmcb_pa.v, virt_to_phys(cpu_this()->vm_page[HOST_SAVE_VMSAVE]).v);
     switch_out(v);
-    return svm_exit(v);
+    svm_exit_begin(v);
+    return vm_guest_end(v) ? svm_exit(v) : VM_HOST_INTERRUPT;
 }
 
 static void svm_vcpu_pause(struct vcpu_arch *v)
@@ -160,7 +172,8 @@ static struct vcpu_arch *svm_vcpu_init(void *const *pages, struct guest_arch *gu
 static void svm_vcpu_fini(struct vcpu_arch *v)
 {
     fpu_forget(v->fpu);
-    vm_dr_forget(v->dr);
+    vm_claim(v, &v->cpu, svm_vcpu_unload);
+    vm_dr_unload(v->dr);
 }
 
 /* --- detection ---------------------------------------------------------------------------------------------- */
@@ -181,6 +194,8 @@ static void permission_maps_init(void)
         MSR_CSTAR,   MSR_SFMASK,      MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
     };
 
+    svm_cpu.iopm_pa = (paddr_t){ image_to_phys(svm_iopm) };
+    svm_cpu.msrpm_pa = (paddr_t){ image_to_phys(svm_msrpm) };
     __builtin_memset(svm_iopm, 0xff, sizeof(svm_iopm));
     __builtin_memset(svm_msrpm, 0xff, sizeof(svm_msrpm));
     for (unsigned i = 0; i < ARRAY_SIZE(allowed); i++) {
@@ -188,11 +203,22 @@ static void permission_maps_init(void)
     }
 }
 
+static bool svm_cpu_init(void)
+{
+    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
+    msr_write(MSR_VM_HSAVE_PA, virt_to_phys(cpu_this()->vm_page[HOST_SAVE_VMRUN]).v);
+    if (svm_cpu.limits.tsc_aux) {
+        msr_write(MSR_TSC_AUX, 0);
+    }
+    return true;
+}
+
 static struct vm_ops svm_ops = {
     .name = "SVM",
     .kind = VM_SVM,
     .pt_format = &pt_npt_format,
     .vcpu_pages = SVM_PAGES,
+    .cpu_init = svm_cpu_init,
     .vcpu_init = svm_vcpu_init,
     .vcpu_fini = svm_vcpu_fini,
     .vcpu_load = svm_state_load,
@@ -213,8 +239,6 @@ static void features_init(struct cpuid_regs svm)
 {
     svm_cpu.svm_features = svm.edx;
     svm_cpu.asid_count = svm.ebx;
-    svm_cpu.asid_next = svm.ebx; /* the first vcpu begins a generation, with a flush */
-    svm_cpu.asid_generation = 1; /* a new vcpu's is 0 */
     if (svm.edx & CPUID_SVM_NRIPS) {
         svm_ops.features |= VM_FEAT_NEXT_RIP;
     }
@@ -222,18 +246,6 @@ static void features_init(struct cpuid_regs svm)
         svm_ops.features |= VM_FEAT_DECODE;
     }
     svm_cpu.features = svm_ops.features;
-}
-
-static void svm_enable(void)
-{
-    svm_cpu.iopm_pa = (paddr_t){ image_to_phys(svm_iopm) };
-    svm_cpu.msrpm_pa = (paddr_t){ image_to_phys(svm_msrpm) };
-    svm_cpu.host_save_pa = (paddr_t){ image_to_phys(svm_host_save) };
-    msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
-    msr_write(MSR_VM_HSAVE_PA, image_to_phys(svm_hsave));
-    if (svm_cpu.limits.tsc_aux) {
-        msr_write(MSR_TSC_AUX, 0);
-    }
 }
 
 const struct vm_ops *svm_init(const char **why)
@@ -260,6 +272,5 @@ const struct vm_ops *svm_init(const char **why)
     limits_init();
     features_init(svm);
     permission_maps_init();
-    svm_enable();
-    return &svm_ops;
+    return svm_cpu_init() ? &svm_ops : NULL;
 }

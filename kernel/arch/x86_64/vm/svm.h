@@ -23,6 +23,7 @@ enum svm_page { SVM_PAGE_VCPU, SVM_PAGE_VMCB, SVM_PAGE_FPU, SVM_PAGES };
 
 struct vcpu_arch {
     uint64_t gpr[GPR_COUNT]; /* first, for svm_entry.S; rax and rsp are in the VMCB */
+    uint32_t cpu;            /* vm_claim() */
     struct vmcb *vmcb;
     paddr_t vmcb_pa;
     struct guest_arch *guest;
@@ -42,17 +43,14 @@ struct vcpu_arch {
 };
 _Static_assert(sizeof(struct vcpu_arch) <= PAGE_SIZE, "the vcpu is one page");
 
-/* What this machine's SVM can do, and its per-processor state. */
+/* What this machine's SVM can do. */
 struct svm_cpu {
     struct vm_limits limits;
     uint64_t features;          /* VM_FEAT_* */
     uint32_t svm_features;      /* CPUID_SVM edx */
     uint32_t asid_count;        /* ASIDs 1 .. asid_count - 1 */
-    uint32_t asid_next;
-    uint64_t asid_generation;
     uint64_t xcr0;              /* the kernel's */
     uint32_t signature;         /* CPUID 1 eax */
-    paddr_t host_save_pa;       /* VMSAVE area of the host */
     paddr_t iopm_pa, msrpm_pa;
 };
 extern struct svm_cpu svm_cpu;
@@ -61,7 +59,8 @@ extern struct svm_cpu svm_cpu;
 void svm_enter(uint64_t *gpr, uint64_t vmcb_pa, uint64_t host_save_pa);
 _Static_assert(offsetof(struct vcpu_arch, gpr) == 0, "svm_entry.S");
 
-/* svm_exit.c */
+/* svm_exit.c. First, without the BKL: what must be kept if the exit is never told. Then the exit. */
+void svm_exit_begin(struct vcpu_arch *v);
 enum vm_result svm_exit(struct vcpu_arch *v);
 enum vm_result svm_exit_nmi_window(struct vcpu_arch *v);
 

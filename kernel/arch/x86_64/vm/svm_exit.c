@@ -234,12 +234,6 @@ static enum vm_result exit_iret(struct vcpu_arch *v)
     return exit_host_interrupt();
 }
 
-static enum vm_result exit_debug(struct vcpu_arch *v)
-{
-    svm_nmi_debug(v);
-    return exit_host_interrupt();
-}
-
 enum vm_result svm_exit_nmi_window(struct vcpu_arch *v)
 {
     struct vcpu_exit e = { .reason = VCPU_EXIT_NMI_WINDOW };
@@ -275,15 +269,22 @@ static void event_keep(struct vcpu_arch *v)
     c->eventinj = (event & VCPU_EVENT_VALID) && !event_is_instruction(v, event) ? event : 0;
 }
 
+void svm_exit_begin(struct vcpu_arch *v)
+{
+    event_keep(v);
+    if (v->vmcb->control.exitcode == SVM_EXIT_DB) {
+        svm_nmi_debug(v);
+    } else {
+        svm_nmi_unstep(v);
+    }
+}
+
 enum vm_result svm_exit(struct vcpu_arch *v)
 {
     uint64_t code = v->vmcb->control.exitcode;
 
-    event_keep(v);
-    if (code != SVM_EXIT_DB) {
-        svm_nmi_unstep(v);
-    }
     switch ((int32_t)code) {
+    case SVM_EXIT_DB:
     case SVM_EXIT_INTR:
     case SVM_EXIT_NMI:
     case SVM_EXIT_SMI:
@@ -301,8 +302,6 @@ enum vm_result svm_exit(struct vcpu_arch *v)
         return exit_irq_window(v);
     case SVM_EXIT_READ_CR0 ... SVM_EXIT_WRITE_CR15:
         return exit_cr(v, (unsigned)code);
-    case SVM_EXIT_DB:
-        return exit_debug(v);
     case SVM_EXIT_IRET:
         return exit_iret(v);
     case SVM_EXIT_MC:

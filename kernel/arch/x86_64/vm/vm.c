@@ -15,6 +15,11 @@ const struct vm_ops *vm_ops_get(const char **why)
     return vm_ops;
 }
 
+bool vm_cpu_init(void)
+{
+    return !vm_ops || vm_ops->cpu_init();
+}
+
 void vm_init(void)
 {
     vm_ops = svm_init(&vm_why);

@@ -9,32 +9,69 @@
 #define DR_SAVE(n, where) asm volatile("mov %%dr" #n ", %0" : "=r"(where))
 #define DR_RESTORE(n, where) asm volatile("mov %0, %%dr" #n : : "r"(where))
 
-static uint64_t *dr_owner; /* whose DR0..3 the processor holds */
+struct vm_cpu vm_cpus[CPUS_MAX];
 
-void vm_dr_load(uint64_t *dr)
+bool vm_claim(void *v, uint32_t *cpu, void (*unload)(void *v))
 {
-    uint64_t *old = dr_owner;
+    uint32_t here = cpu_index() + 1;
 
-    if (old == dr) {
-        return;
+    if (*cpu == here) {
+        return false;
     }
+    if (*cpu) {
+        cpu_call(BIT(*cpu - 1), unload, v);
+    }
+    *cpu = here;
+    return true;
+}
+
+void vm_guest_begin(struct page_table *nested)
+{
+    struct cpu *cpu = cpu_this();
+
+    cpu->nested = nested;
+    bkl_release(cpu);
+}
+
+bool vm_guest_end(const struct vcpu_arch *v)
+{
+    struct cpu *cpu = cpu_this();
+
+    bkl_acquire(cpu);
+    cpu->nested = NULL;
+    return cpu->current && cpu->current->vcpu == v;
+}
+
+static void dr_save(void)
+{
+    uint64_t *old = vm_this()->dr_owner;
+
     if (old) {
         DR_SAVE(0, old[0]);
         DR_SAVE(1, old[1]);
         DR_SAVE(2, old[2]);
         DR_SAVE(3, old[3]);
     }
+}
+
+void vm_dr_load(uint64_t *dr)
+{
+    if (vm_this()->dr_owner == dr) {
+        return;
+    }
+    dr_save();
     DR_RESTORE(0, dr[0]);
     DR_RESTORE(1, dr[1]);
     DR_RESTORE(2, dr[2]);
     DR_RESTORE(3, dr[3]);
-    dr_owner = dr;
+    vm_this()->dr_owner = dr;
 }
 
-void vm_dr_forget(const uint64_t *dr)
+void vm_dr_unload(const uint64_t *dr)
 {
-    if (dr_owner == dr) {
-        dr_owner = NULL;
+    if (vm_this()->dr_owner == dr) {
+        dr_save();
+        vm_this()->dr_owner = NULL;
     }
 }
 

@@ -24,7 +24,7 @@ struct table_pointer {
     uint64_t base;
 } __attribute__((packed));
 
-static struct table_pointer host_gdtr, host_idtr;
+static struct table_pointer host_idtr;
 
 /* --- VMCS ------------------------------------------------------------------------------------------------ */
 
@@ -49,11 +49,39 @@ static void vmcs_clear(const struct vcpu_arch *v)
     asm volatile("vmclear %0" : : "m"(v->vmcs_pa.v) : "cc", "memory");
 }
 
+/* What a processor has of its own; CR3, FS base and the stack are written before each entry. */
+static void host_state_write_cpu(void)
+{
+    vmcs_write(VMCS_HOST_GS_BASE, (uint64_t)cpu_this());
+    vmcs_write(VMCS_HOST_TR_BASE, (uint64_t)&cpu_this()->tss);
+    vmcs_write(VMCS_HOST_GDTR_BASE, (uint64_t)cpu_this()->gdt);
+}
+
+/* On the processor that had v. [SDM-3 25.11.1] */
+static void vmx_vcpu_unload(void *arg)
+{
+    struct vcpu_arch *v = arg;
+
+    vm_dr_unload(v->dr);
+    vmcs_clear(v);
+    v->launched = false;
+    v->vpid_generation = 0;
+    v->tlb_generation = v->guest->tlb_generation - 1;
+    if (vm_this()->current == v) {
+        vm_this()->current = NULL;
+    }
+}
+
 void vmcs_use(struct vcpu_arch *v)
 {
-    if (vmx_cpu.current != v) {
+    bool moved = vm_claim(v, &v->cpu, vmx_vcpu_unload);
+
+    if (vm_this()->current != v) {
         asm volatile("vmptrld %0" : : "m"(v->vmcs_pa.v) : "cc", "memory");
-        vmx_cpu.current = v;
+        vm_this()->current = v;
+    }
+    if (moved) {
+        host_state_write_cpu();
     }
 }
 
@@ -72,18 +100,22 @@ static void vpid_new(struct vcpu_arch *v)
 {
     const struct invalidate none = {0};
 
-    if (!vmx_cpu.vpid_next) {
-        vmx_cpu.vpid_next = 1;
-        vmx_cpu.vpid_generation++;
+    struct vm_cpu *cpu = vm_this();
+
+    if (cpu->tag_next == 0 || cpu->tag_next > UINT16_MAX) {
+        cpu->tag_next = 1;
+        cpu->tag_generation++;
         asm volatile("invvpid %0, %1" : : "m"(none), "r"(VMX_INVALIDATE_ALL) : "cc", "memory");
     }
-    v->vpid_generation = vmx_cpu.vpid_generation;
-    vmcs_write(VMCS_VPID, vmx_cpu.vpid_next++);
+    v->vpid_generation = cpu->tag_generation;
+    vmcs_write(VMCS_VPID, cpu->tag_next++);
 }
 
 static void tlb_prepare(struct vcpu_arch *v)
 {
-    if ((vmx_cpu.proc2 & VMX_PROC2_VPID) && v->vpid_generation != vmx_cpu.vpid_generation) {
+    bool old = v->vpid_generation != vm_this()->tag_generation || v->vpid_generation == 0;
+
+    if ((vmx_cpu.proc2 & VMX_PROC2_VPID) && old) {
         vpid_new(v);
     }
     if (v->tlb_generation != v->guest->tlb_generation) {
@@ -126,7 +158,9 @@ static void switch_in(struct vcpu_arch *v)
 /* VM exit leaves limits of 64 KiB in GDTR and IDTR. [SDM-3 28.5.2] */
 static void switch_out(struct vcpu_arch *v)
 {
-    asm volatile("lgdt %0; lidt %1" : : "m"(host_gdtr), "m"(host_idtr));
+    struct table_pointer gdtr = {sizeof(cpu_this()->gdt) - 1, (uint64_t)cpu_this()->gdt};
+
+    asm volatile("lgdt %0; lidt %1" : : "m"(gdtr), "m"(host_idtr));
     v->cr2 = cr2_read();
     v->dr6 = dr6_read();
     if (vmx_cpu.xcr0 && v->xcr0 != vmx_cpu.xcr0) {
@@ -142,12 +176,16 @@ static enum vm_result vmx_vcpu_enter(struct vcpu_arch *v)
     vmcs_use(v);
     vmx_event_enter(v);
     switch_in(v);
+    vm_guest_begin(&v->guest->pt);
     bool entered = vmx_enter(v->gpr, v->launched);
     switch_out(v);
-    if (!entered) {
-        return vmx_exit_refused(v);
+    if (entered) {
+        vmx_exit_begin(v);
     }
-    return vmx_exit(v);
+    if (!vm_guest_end(v)) {
+        return VM_HOST_INTERRUPT;
+    }
+    return entered ? vmx_exit(v) : vmx_exit_refused(v);
 }
 
 static void vmx_vcpu_pause(struct vcpu_arch *v)
@@ -219,7 +257,7 @@ static void msr_lists_write(struct vcpu_arch *v)
     vmcs_write(VMCS_EXIT_MSR_LOAD_COUNT, VMX_MSRS);
 }
 
-/* What stays; CR3, FS base and the stack are written before each entry. */
+/* What stays. */
 static void host_state_write(void)
 {
     vmcs_write(VMCS_HOST_CR0, cr0_read());
@@ -233,9 +271,6 @@ static void host_state_write(void)
     vmcs_write(VMCS_HOST_FS_SEL, 0);
     vmcs_write(VMCS_HOST_GS_SEL, 0);
     vmcs_write(VMCS_HOST_TR_SEL, SEL_TSS);
-    vmcs_write(VMCS_HOST_GS_BASE, (uint64_t)cpu_this());
-    vmcs_write(VMCS_HOST_TR_BASE, (uint64_t)&cpu_this()->tss);
-    vmcs_write(VMCS_HOST_GDTR_BASE, host_gdtr.base);
     vmcs_write(VMCS_HOST_IDTR_BASE, host_idtr.base);
     vmcs_write(VMCS_HOST_SYSENTER_CS, 0);
     vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
@@ -268,11 +303,13 @@ static struct vcpu_arch *vmx_vcpu_init(void *const *pages, struct guest_arch *gu
 static void vmx_vcpu_fini(struct vcpu_arch *v)
 {
     fpu_forget(v->fpu);
-    vm_dr_forget(v->dr);
-    vmcs_clear(v);
-    if (vmx_cpu.current == v) {
-        vmx_cpu.current = NULL;
-    }
+    vm_claim(v, &v->cpu, vmx_vcpu_unload);
+    vmx_vcpu_unload(v);
+}
+
+static bool vmx_cpu_init(void)
+{
+    return !vmx_on();
 }
 
 static const struct vm_ops vmx_ops = {
@@ -281,6 +318,7 @@ static const struct vm_ops vmx_ops = {
     .pt_format = &pt_ept_format,
     .features = VM_FEAT_NEXT_RIP,
     .vcpu_pages = VMX_PAGES,
+    .cpu_init = vmx_cpu_init,
     .vcpu_init = vmx_vcpu_init,
     .vcpu_fini = vmx_vcpu_fini,
     .vcpu_load = vmx_vcpu_load,
@@ -292,9 +330,9 @@ _Static_assert(VMX_PAGES <= VM_VCPU_PAGES_MAX, "pages of a vcpu");
 
 const struct vm_ops *vmx_init(const char **why)
 {
-    if (!vmx_cpu_init(why)) {
+    if (!vmx_detect(why)) {
         return NULL;
     }
-    asm volatile("sgdt %0; sidt %1" : "=m"(host_gdtr), "=m"(host_idtr));
+    asm volatile("sidt %0" : "=m"(host_idtr));
     return &vmx_ops;
 }

@@ -15,7 +15,7 @@
  * CR0 and CR4: the guest sees what it wrote. Bits that VMX fixes (NE, VMXE), that would act on the host (CD, NW) or
  * that a guest may not have are masked and read from the shadow; the others are the guest's own.
  *
- * The VMCS of one vcpu is current on the processor (vmx_cpu.current); vmcs_read() and vmcs_write() reach that one only,
+ * The VMCS of one vcpu is current on the processor (vm_host.h); vmcs_read() and vmcs_write() reach that one only,
  * so whoever uses them calls vmcs_use() first. */
 #pragma once
 
@@ -29,6 +29,7 @@ enum vmx_msr_slot { VMX_MSR_STAR, VMX_MSR_LSTAR, VMX_MSR_CSTAR, VMX_MSR_SFMASK, 
 
 struct vcpu_arch {
     uint64_t gpr[GPR_COUNT]; /* first, for vmx_entry.S; rsp is in the VMCS */
+    uint32_t cpu;            /* vm_claim() */
     struct vmx_msr msr[VMX_MSRS] __attribute__((aligned(16)));
     paddr_t vmcs_pa;
     struct guest_arch *guest;
@@ -48,7 +49,7 @@ struct vcpu_arch {
 _Static_assert(sizeof(struct vcpu_arch) <= PAGE_SIZE, "the vcpu is one page");
 _Static_assert(offsetof(struct vcpu_arch, gpr) == 0, "vmx_entry.S");
 
-/* What this machine's VMX can do, and its per-processor state. */
+/* What this machine's VMX can do. */
 struct vmx_cpu {
     struct vm_limits limits;
     uint64_t xcr0;                          /* the kernel's */
@@ -59,9 +60,6 @@ struct vmx_cpu {
     uint64_t cr0_fixed;                     /* bits that are 1 in a guest's CR0 */
     bool io_info, len_0;                    /* VMX_BASIC_IO_INFO, VMX_MISC_LEN_0 */
     paddr_t msr_bitmap_pa, host_msr_pa;
-    uint16_t vpid_next; /* 1 .. 65535; 0: all used up */
-    uint64_t vpid_generation;
-    struct vcpu_arch *current;
 };
 extern struct vmx_cpu vmx_cpu;
 
@@ -83,9 +81,12 @@ bool vmx_enter(uint64_t *gpr, uint64_t launched);
 extern const char vmx_exit_entry[]; /* VMCS_HOST_RIP */
 
 /* vmx_cpu.c: detects and enables; what vmx_init() does before the ops can be used. False: *why says why not. */
-bool vmx_cpu_init(const char **why);
+bool vmx_detect(const char **why);
+/* VMXON on this processor. NULL, or why not. */
+const char *vmx_on(void);
 
-/* vmx_exit.c */
+/* vmx_exit.c. First, without the BKL: what must be kept if the exit is never told. Then the exit. */
+void vmx_exit_begin(struct vcpu_arch *v);
 enum vm_result vmx_exit(struct vcpu_arch *v);
 enum vm_result vmx_exit_refused(struct vcpu_arch *v);
 

@@ -19,7 +19,6 @@
 
 struct vmx_cpu vmx_cpu;
 
-static uint8_t vmxon_region[PAGE_SIZE] __attribute__((aligned(4096)));
 static uint8_t msr_bitmap[PAGE_SIZE] __attribute__((aligned(4096)));
 /* What VM exit loads; the order does not matter. */
 static struct vmx_msr host_msr[VMX_MSRS] __attribute__((aligned(16))) = {
@@ -113,10 +112,6 @@ static void msrs_init(void)
     }
     vmx_cpu.msr_bitmap_pa = (paddr_t){image_to_phys(msr_bitmap)};
     vmx_cpu.host_msr_pa = (paddr_t){image_to_phys(host_msr)};
-    msr_write(MSR_SYSENTER_CS, 0);
-    if (vmx_cpu.limits.tsc_aux) {
-        msr_write(MSR_TSC_AUX, 0);
-    }
 }
 
 static void limits_init(void)
@@ -130,8 +125,6 @@ static void limits_init(void)
     vmx_cpu.signature = cpuid(1, 0).eax;
     /* unrestricted guests may do without protected mode and paging */
     vmx_cpu.cr0_fixed = msr_read(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
-    vmx_cpu.vpid_next = 1;
-    vmx_cpu.vpid_generation = 1; /* a new vcpu's is 0 */
 }
 
 /* Firmware decides once, and locks. [SDM-3 24.7] */
@@ -149,12 +142,21 @@ static const char *feature_control(void)
     return "VMX is disabled by firmware (IA32_FEATURE_CONTROL); enable it in the firmware's setup";
 }
 
-static const char *vmx_on(void)
+const char *vmx_on(void)
 {
-    uint64_t pa = image_to_phys(vmxon_region);
+    uint32_t *region = cpu_this()->vm_page[0];
+    uint64_t pa = virt_to_phys(region).v;
     bool failed;
 
-    memcpy(vmxon_region, &vmx_cpu.revision, sizeof(vmx_cpu.revision));
+    *region = vmx_cpu.revision;
+    msr_write(MSR_SYSENTER_CS, 0);
+    if (vmx_cpu.limits.tsc_aux) {
+        msr_write(MSR_TSC_AUX, 0);
+    }
+    const char *bad = feature_control();
+    if (bad) {
+        return bad;
+    }
     cr0_write((cr0_read() | msr_read(MSR_VMX_CR0_FIXED0)) & msr_read(MSR_VMX_CR0_FIXED1));
     cr4_write((cr4_read() | msr_read(MSR_VMX_CR4_FIXED0)) & msr_read(MSR_VMX_CR4_FIXED1));
     asm volatile("vmxon %1; setbe %0" : "=qm"(failed) : "m"(pa) : "cc", "memory");
@@ -165,7 +167,7 @@ static const char *vmx_on(void)
     return "the processor refuses VMXON";
 }
 
-bool vmx_cpu_init(const char **why)
+bool vmx_detect(const char **why)
 {
     uint64_t basic;
     const char *bad;
@@ -173,7 +175,7 @@ bool vmx_cpu_init(const char **why)
     if (!(cpuid(1, 0).ecx & CPUID_FEATURES_VMX)) {
         return false; /* svm.c has said what is missing */
     }
-    bad = feature_control();
+    bad = feature_control(); /* without it, the other MSRs may not be there */
     basic = bad ? 0 : msr_read(MSR_VMX_BASIC);
     if (!bad && !(basic & VMX_BASIC_TRUE)) {
         /* all that have them have these MSRs */

@@ -272,18 +272,29 @@ static enum vm_result exit_pause(struct vcpu_arch *v)
     return VM_PAUSE;
 }
 
+static bool is_entry_failure(uint32_t reason)
+{
+    return (reason & VMX_EXIT_ENTRY_FAILED) != 0;
+}
+
+void vmx_exit_begin(struct vcpu_arch *v)
+{
+    if (!is_entry_failure((uint32_t)vmcs_read(VMCS_EXIT_REASON))) {
+        v->launched = true;
+        vmx_event_keep(v);
+    }
+}
+
 enum vm_result vmx_exit(struct vcpu_arch *v)
 {
     uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON), code = reason & 0xffff;
 
-    if (reason & VMX_EXIT_ENTRY_FAILED) {
+    if (is_entry_failure(reason)) {
         if (code == VMX_EXIT_ENTRY_MACHINE_CHECK) {
             asm volatile("int $18" : : : "memory");
         }
         return vmx_exit_refused(v);
     }
-    v->launched = true;
-    vmx_event_keep(v);
     switch (code) {
     case VMX_EXIT_EXCEPTION:
         return exit_exception(v);

@@ -28,7 +28,8 @@ SYS_MUST_CHECK int64_t sys_cap_copy(cap_t c, uint32_t rights) { return SYS2(SYS_
 SYS_MUST_CHECK struct sys_result sys_cap_info(cap_t c) { return SYS1(SYS_CAP_INFO, c); }
 static inline int64_t sys_obj_destroy(cap_t c) { return SYS1(SYS_OBJ_DESTROY, c).value; }
 
-SYS_MUST_CHECK int64_t sys_quota_create(cap_t parent, uint64_t bytes, unsigned max_prio) { return SYS3(SYS_QUOTA_CREATE, parent, bytes, max_prio).value; }
+SYS_MUST_CHECK int64_t sys_quota_create_on(cap_t parent, uint64_t bytes, unsigned max_prio, uint64_t cpus) { return SYS4(SYS_QUOTA_CREATE, parent, bytes, max_prio, cpus).value; }
+SYS_MUST_CHECK int64_t sys_quota_create(cap_t parent, uint64_t bytes, unsigned max_prio) { return sys_quota_create_on(parent, bytes, max_prio, 0); }
 SYS_MUST_CHECK struct sys_result sys_quota_info(cap_t quota) { return SYS1(SYS_QUOTA_INFO, quota); }
 
 SYS_MUST_CHECK int64_t sys_mem_derive(cap_t quota, cap_t mem, uint64_t off, uint64_t size, uint32_t rights) { return SYS6(SYS_MEM_DERIVE, quota, mem, off, size, rights, 0).value; }
