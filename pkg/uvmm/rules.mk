@@ -2,7 +2,7 @@
 # uvmm, its device tree and its DSDT; host tests of the models.
 PROG_uvmm_CFLAGS := -DUVMM_DSDT='"$(O)/obj/uvmm/dsdt.aml"'
 PROG_uvmm_LDLIBS := /usr/lib/x86_64-linux-gnu/libfdt.a
-$(call program,uvmm,sk rt proto util virtio)
+$(call program,uvmm,sk rt proto shell util virtio)
 
 $(O)/obj/uvmm/dsdt.aml: $(SRC)/pkg/uvmm/src/acpi/dsdt.asl
 	$(call say,IASL,$@)

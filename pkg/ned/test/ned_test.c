@@ -289,7 +289,14 @@ static void test_vm_errors(void **state)
 {
     (void)state;
     bad(HEAD "vmm.start_vm{ kernal = 'x' }", "test.ned:2: start_vm: unknown key 'kernal' (known: bootargs, cpus,");
-    bad(HEAD "vmm.start_vm{ kernel = 3 }", "test.ned:2: start_vm: kernel must be of type string, not number");
+    bad(HEAD "vmm.start_vm{ kernel = 3 }", "test.ned:2: start_vm: kernel must be of type string, not integer");
+    bad(HEAD "vmm.start_vm{ mem = 'lots' }", "test.ned:2: start_vm: mem must be of type integer or capability, not string");
+    bad(HEAD "vmm.start_vm{ prio = 1.5 }", "test.ned:2: start_vm: prio must be of type integer, not float");
+    bad(HEAD "vmm.start_vm{ prio = 256 }", "test.ned:2: start_vm: prio is 0 to 255, not 256");
+    bad(HEAD "vmm.start_vm{ cpus = 0 }", "test.ned:2: start_vm: cpus is a mask of processors; 0x0 has none");
+    bad(HEAD "vmm.start_vm{ ext_args = { '-v', 3 } }", "test.ned:2: start_vm: ext_args[2] must be of type string, not");
+    bad(HEAD "vmm.start_vm{ ext_caps = { qdrv = 1 } }", "start_vm: ext_caps.qdrv must be of type capability, not number");
+    bad(HEAD "vmm.start_vm{ vbus = L4.Env.log }", "test.ned:2: start_vm: vbus: devices cannot be passed through");
     bad(HEAD "vmm.start_vm{ mem = -3 }", "test.ned:2: start_vm: mem is a positive number");
     bad(HEAD "vmm.start_vm{ fdt = { 'a', 3 } }", "test.ned:2: start_vm: fdt is a file's name or a table of such; number 2 is a");
     bad(HEAD "vmm.start_vm(3)", "test.ned:2: start_vm: a table of options is needed");

@@ -14,11 +14,20 @@ local vmm = { loader = L4.default_loader }
 -- An error at the line of the script that called the public function (which is `depth` calls away).
 local function fail(depth, text, ...) error(text:format(...), depth + 2) end
 
+-- A type, or types joined by "|"; "cap": a capability.
 local vm_keys = {
-    id = "integer", mem = true, mon = true, rd = "string", fdt = true, bootargs = "string", kernel = "string",
-    log = true, ext_caps = "table", ext_args = "table", net = true, net_caps = "table", ram_base = "integer",
-    ram_align = "integer", prio = "integer", cpus = "integer", scheduler = true, name = "string",
+    id = "integer", name = "string", kernel = "string", rd = "string", bootargs = "string", fdt = "string|table",
+    mem = "integer|cap", ram_base = "integer", ram_align = "integer", mem_align = "integer", prio = "integer", cpus = "integer",
+    scheduler = "table|cap", log = "cap|table", mon = "boolean|string|cap", jdb = "boolean", net = "cap", net_caps = "table",
+    ext_caps = "table", ext_args = "table", vbus = "cap",
 }
+
+local function type_fits(value, wanted)
+    for t in wanted:gmatch("[^|]+") do
+        if type(value) == t or math.type(value) == t or (t == "cap" and type(value) == "userdata") then return true end
+    end
+    return false
+end
 
 local function check_options(options)
     if type(options) ~= "table" then fail(2, "start_vm: a table of options is needed, not a %s", type(options)) end
@@ -30,10 +39,26 @@ local function check_options(options)
             table.sort(known)
             fail(2, "start_vm: unknown key '%s' (known: %s)", tostring(key), table.concat(known, ", "))
         end
-        if wanted ~= true and math.type(value) ~= wanted and type(value) ~= wanted then
-            fail(2, "start_vm: %s must be of type %s, not %s", key, wanted, type(value))
+        if not type_fits(value, wanted) then
+            local names = wanted:gsub("cap", "capability"):gsub("|", " or ")
+            fail(2, "start_vm: %s must be of type %s, not %s", key, names, math.type(value) or type(value))
         end
     end
+    for i, arg in ipairs(options.ext_args or {}) do
+        if type(arg) ~= "string" then fail(2, "start_vm: ext_args[%d] must be of type string, not %s", i, type(arg)) end
+    end
+    for _, key in ipairs { "ext_caps", "net_caps" } do
+        for name, cap in pairs(options[key] or {}) do
+            if type(cap) ~= "userdata" then
+                fail(2, "start_vm: %s.%s must be of type capability, not %s", key, tostring(name), type(cap))
+            end
+        end
+    end
+    if options.cpus and options.cpus <= 0 then fail(2, "start_vm: cpus is a mask of processors; 0x%x has none", options.cpus) end
+    if options.prio and (options.prio < 0 or options.prio > 255) then
+        fail(2, "start_vm: prio is 0 to 255, not %d", options.prio)
+    end
+    if options.vbus then fail(2, "start_vm: vbus: devices cannot be passed through to a guest; leave it out") end
 end
 
 -- A scheduler proxy for priorities up to prio + 10 on the processors of the mask; nil without either.
@@ -93,7 +118,7 @@ local function guest_ram(options)
     end
     local flags = L4.Mem_alloc_flags
     local kind = flags.Continuous | flags.Pinned | flags.Super_pages
-    return L4.Env.user_factory:create(L4.Proto.Dataspace, mem << 20, kind, options.ram_align or 21):m("rw")
+    return L4.Env.user_factory:create(L4.Proto.Dataspace, mem << 20, kind, options.ram_align or options.mem_align or 21):m("rw")
 end
 
 -- One tree, or a table of trees: the first is the base, the others go on top of it in their order.
@@ -139,6 +164,21 @@ local function arguments(options)
     return args
 end
 
+-- The console of the VM's monitor. mon = false: none; a capability: that one. Else a console "mon<id>" where the loader
+-- makes consoles (log_fab is a cons); without such, mon = true or a name puts the monitor behind Ctrl-] on the VM's own.
+-- A name stands for a monitor program in scripts for L4Re: here uvmm is its own.
+local function add_monitor(options, caps, args, name)
+    local mon = options.mon
+    if mon == false then return end
+    if type(mon) == "userdata" then
+        caps.mon = mon
+    elseif vmm.loader.log_fab then
+        caps.mon = vmm.loader.log_fab:create(L4.Proto.Log, options.id and "mon" .. options.id or "mon-" .. name, "yellow")
+    elseif mon then
+        args[#args + 1] = "--monitor"
+    end
+end
+
 -- cpus is a mask of processors: the VM gets a vcpu for each bit, and runs on those of them that the machine has.
 -- Starts a virtual machine; returns its task (:wait(), :exit_handler(fn), :kill()).
 function vmm.start_vm(options)
@@ -146,11 +186,11 @@ function vmm.start_vm(options)
     local name = options.name or "vm" .. (options.id or "")
     local args = arguments(options)
     local caps = { ram = guest_ram(options) }
-    if options.net and type(options.net) ~= "userdata" then fail(1, "start_vm: net must be a capability") end
     caps.net = options.net
+    if options.jdb then caps.jdb = L4.Env.jdb end
+    add_monitor(options, caps, args, name)
     merge(caps, options.net_caps, "net_caps")
     merge(caps, options.ext_caps, "ext_caps")
-    if options.mon then print(name .. ": there is no monitor; the option mon has no effect") end
     local start = { caps = caps, log = options.log or { name, "w" }, scheduler = options.scheduler }
     if not options.scheduler then vmm.set_sched(start, options.prio, options.cpus) end
     return vmm.loader:startv(start, "rom/uvmm", table.unpack(args))

@@ -145,6 +145,14 @@ void bus_reset_tables(void)
     ports.count = mmio.count = bytes.count = 0;
 }
 
+const struct bus_range *bus_ranges(bool memory, unsigned *count)
+{
+    const struct bus *b = memory ? &mmio : &ports;
+
+    *count = b->count;
+    return b->range;
+}
+
 uint32_t bus_port_read(uint16_t port, unsigned width)
 {
     struct bus *b = width == 1 && bus_find(&bytes, port) != NULL ? &bytes : &ports;

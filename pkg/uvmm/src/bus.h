@@ -3,6 +3,7 @@
  * access up. Accesses outside every range read all ones and ignore writes, as a PC does. One thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bus_ops {
@@ -27,6 +28,9 @@ int bus_port_claim(uint16_t first, unsigned size, const struct bus_ops *ops, voi
 /* Releases the range that begins at first; no effect if there is none (BARs move). */
 void bus_port_remove(uint16_t first);
 void bus_mmio_remove(uint64_t first);
+
+/* All ranges of a bus (not the byte-wide registers inside others), for people. */
+const struct bus_range *bus_ranges(bool mmio, unsigned *count);
 
 uint32_t bus_port_read(uint16_t port, unsigned width);
 void bus_port_write(uint16_t port, unsigned width, uint32_t value);

@@ -18,6 +18,7 @@
 #include "file.h"
 #include "gmem.h"
 #include "log.h"
+#include "monitor/monitor.h"
 #include "options.h"
 #include "timer.h"
 #include "vcpu.h"
@@ -90,6 +91,7 @@ int machine_reset(void)
     msr_reset();
     pvclock_reset();
     vcpus_reset();
+    monitor_reset();
     return servers_wait();
 }
 

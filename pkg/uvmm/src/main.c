@@ -8,6 +8,7 @@
 #include "guest.h"
 #include "log.h"
 #include "machine.h"
+#include "monitor/monitor.h"
 #include "options.h"
 #include "vcpu.h"
 
@@ -55,7 +56,7 @@ static int setup(const struct options *o)
     struct device_tree tree;
 
     if (device_tree_load(o->dtb, o->dtb_count, &tree) != 0 || guest_setup() != 0 || memory_init() != 0 ||
-        vcpus_init(o, &tree) != 0 || console_log_connect() != 0) {
+        vcpus_init(o, &tree) != 0 || monitor_init(o->monitor) != 0 || console_log_connect() != 0) {
         return -1;
     }
     vm_end_policy(o->restart_on_reset, o->restart_on_crash);

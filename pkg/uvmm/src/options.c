@@ -12,7 +12,7 @@
 
 #define SHORT ":k:r:d:c:b:vqD:h"
 
-enum { OPT_CPUS = 0x100, OPT_ON_RESET, OPT_ON_CRASH }; /* have no letter */
+enum { OPT_CPUS = 0x100, OPT_ON_RESET, OPT_ON_CRASH, OPT_MONITOR }; /* have no letter */
 
 static const struct option long_options[] = {
     {"kernel", required_argument, NULL, 'k'},
@@ -24,6 +24,7 @@ static const struct option long_options[] = {
     {"quiet", no_argument, NULL, 'q'},
     {"debug", required_argument, NULL, 'D'},
     {"cpus", required_argument, NULL, OPT_CPUS},
+    {"monitor", no_argument, NULL, OPT_MONITOR},
     {"help", no_argument, NULL, 'h'},
     {"on-reset", required_argument, NULL, OPT_ON_RESET},
     {"on-crash", required_argument, NULL, OPT_ON_CRASH},
@@ -33,7 +34,7 @@ static const struct option long_options[] = {
 static const char usage[] = "uvmm: options: -k|--kernel FILE -d|--dtb FILE... [-r|--ramdisk FILE] [-c|--cmdline TEXT] "
                             "[--cpus N] [-b|--rambase 0] [-v|--verbose]... "
                             "[-q|--quiet] [-D|--debug [CLASS=]LEVEL] "
-                            "[--on-reset restart|exit] [--on-crash exit|restart]";
+                            "[--on-reset restart|exit] [--on-crash exit|restart] [--monitor]";
 
 /* A PC's RAM begins at address 0; -b exists for scripts that set it for other machines too. */
 static int rambase_check(const char *text)
@@ -141,6 +142,9 @@ static int option_apply(struct options *o, int c, unsigned *verbose, int argc, c
         return debug_set(optarg);
     case OPT_CPUS:
         return cpus_set(o, optarg);
+    case OPT_MONITOR:
+        o->monitor = true;
+        return 0;
     case OPT_ON_RESET:
         return policy_set("--on-reset", optarg, &o->restart_on_reset);
     case OPT_ON_CRASH:

@@ -13,6 +13,7 @@ struct options {
     unsigned dtb_count;
     unsigned cpus; /* 0: as many as the device tree says */
     bool restart_on_reset, restart_on_crash;
+    bool monitor; /* on the VM's console */
 };
 
 /* 0; 1: help was printed; -1: wrong, after one line on stderr. Sets log levels. argv stays referenced. */

@@ -12,6 +12,7 @@
 #include "dev/pic.h"
 #include "device.h"
 #include "log.h"
+#include "monitor/monitor.h"
 #include "timer.h"
 #include "vcpu_priv.h"
 
@@ -279,17 +280,23 @@ static bool all_parked(void)
     return true;
 }
 
-static void print_counters(const struct vcpu *v)
+const char *vcpu_exit_name(unsigned reason)
 {
     static const char *const name[VCPU_EXIT_REASON_COUNT] = {
         "none",   "io", "mmio",   "cpuid",      "rdmsr",  "wrmsr",    "hlt",  "pause",   "irq-window", "nmi-window",
         "xsetbv", "cr", "vmcall", "invalid-op", "wbinvd", "shutdown", "init", "invalid", "failure"};
+
+    return reason < VCPU_EXIT_REASON_COUNT ? name[reason] : "?";
+}
+
+static void print_counters(const struct vcpu *v)
+{
     char line[320];
     int n = 0;
 
     for (unsigned i = 0; i < VCPU_EXIT_REASON_COUNT; i++) {
         if (v->exits[i] != 0) {
-            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s %" PRIu64, name[i], v->exits[i]);
+            n += snprintf(line + n, sizeof(line) - (size_t)n, " %s %" PRIu64, vcpu_exit_name(i), v->exits[i]);
         }
     }
     log_info(LOG_CPU,
@@ -297,18 +304,42 @@ static void print_counters(const struct vcpu *v)
              v->index, v->entries, v->waits, v->injected, v->signals, n > 0 ? line : " none");
 }
 
-int vcpus_run(void)
+static void vcpus_go(void)
 {
     running = true;
     kick_others();
-    while (!vm_ended()) {
-        vcpu_step(&vcpus[0]);
-    }
+}
+
+/* Until no vcpu is in its guest any more. */
+static void vcpus_park(void)
+{
     kick_others();
     running = false;
     while (!all_parked()) {
         vcpu_wait(&vcpus[0]);
     }
+}
+
+/* The monitor's commands find the VM at rest. */
+static void monitor_turn(void)
+{
+    vcpus_park();
+    while (monitor_serve()) {
+        vcpu_wait(&vcpus[0]);
+    }
+    vcpus_go();
+}
+
+int vcpus_run(void)
+{
+    vcpus_go();
+    while (!vm_ended()) {
+        vcpu_step(&vcpus[0]);
+        if (monitor_wants()) {
+            monitor_turn();
+        }
+    }
+    vcpus_park();
     for (unsigned i = 0; i < vcpu_count; i++) {
         print_counters(&vcpus[i]);
     }

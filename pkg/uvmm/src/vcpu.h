@@ -60,6 +60,9 @@ int vm_lock_init(void);
 void vm_lock(void);
 void vm_unlock(void);
 
+/* The name of an enum vcpu_exit_reason. */
+const char *vcpu_exit_name(unsigned reason);
+
 /* --- exits.c --- */
 /* Handles the exit in the state page; the guest's progress (rip) included. */
 void exit_handle(void);

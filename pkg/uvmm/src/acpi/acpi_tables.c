@@ -86,7 +86,6 @@ static void put_gas(uint8_t *t, unsigned off, unsigned bits, unsigned access, ui
 #define FADT_SIZE 276u /* revision 6 */
 #define FADT_WBINVD BIT(0)
 #define FADT_PROC_C1 BIT(2)
-#define FADT_NO_PWR_BUTTON BIT(4)
 #define FADT_NO_SLP_BUTTON BIT(5)
 #define FADT_TMR_VAL_EXT BIT(8)
 #define FADT_RESET_REG BIT(10)
@@ -114,7 +113,7 @@ static uint64_t fadt_build(struct builder *b, uint64_t facs, uint64_t dsdt, int 
     t[108] = has_rtc ? 0x32 : 0; /* CENTURY */
     put(t, 109, 2, BOOT_LEGACY_DEVICES | BOOT_NO_VGA | BOOT_NO_ASPM | (has_rtc ? 0 : BOOT_NO_CMOS_RTC));
     put(t, 112, 4,
-        FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON | FADT_TMR_VAL_EXT | FADT_RESET_REG);
+        FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLP_BUTTON | FADT_TMR_VAL_EXT | FADT_RESET_REG);
     put_gas(t, 116, 8, 1, POWER_RESET);
     t[128] = POWER_RESET_VALUE;
     t[131] = 4; /* minor version */

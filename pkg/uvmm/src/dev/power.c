@@ -6,16 +6,19 @@
 #include "../bus_priv.h"
 #include "../device.h"
 #include "../timer.h"
+#include "isa.h"
 
 #include <stddef.h>
 #include <util/bits.h>
 
+/* PM1 status and enable [ACPI-6.4 4.8.3.1] */
+#define PM1_POWER_BUTTON BIT(8)
 #define PM1_SCI_EN BIT(0)
 #define PM1_SLP_TYP FIELD(12, 10)
 #define PM1_SLP_EN BIT(13)
 #define PM1_CTL_KEEP (BIT(1) | PM1_SLP_TYP)
 
-static uint16_t pm1_enable, pm1_control;
+static uint16_t pm1_status, pm1_enable, pm1_control;
 static uint8_t present;
 
 void power_present_set(uint8_t bit)
@@ -30,10 +33,21 @@ static uint32_t pm_timer(void)
     return (uint32_t)(ns / 1000000000 * PM_TIMER_HZ + ns % 1000000000 * PM_TIMER_HZ / 1000000000);
 }
 
-/* Status bits are never set: there is no button, no wake event, and the timer's carry is not signalled. */
+static void sci_update(void)
+{
+    isa_irq_set(ISA_IRQ_SCI, (pm1_status & pm1_enable) != 0);
+}
+
+void power_button_press(void)
+{
+    pm1_status |= PM1_POWER_BUTTON;
+    sci_update();
+}
+
+/* The power button is the only event: there is nothing to wake from, and the timer's carry is not signalled. */
 static uint64_t pm1_read(void *ctx, uint64_t off, unsigned width)
 {
-    uint64_t regs = (uint64_t)pm1_enable << 16 | (uint64_t)(pm1_control | PM1_SCI_EN) << 32;
+    uint64_t regs = pm1_status | (uint64_t)pm1_enable << 16 | (uint64_t)(pm1_control | PM1_SCI_EN) << 32;
 
     (void)ctx;
     (void)width;
@@ -55,7 +69,11 @@ static void pm1_write(void *ctx, uint64_t off, unsigned width, uint64_t value)
 
     (void)ctx;
     regs = (regs & ~mask) | (value << (8 * off) & mask);
+    if (off < 2) {
+        pm1_status &= (uint16_t)~regs; /* ones clear */
+    }
     pm1_enable = (uint16_t)(regs >> 16);
+    sci_update();
     if (off + width > 4) {
         control_write((uint16_t)(regs >> 32));
     }
@@ -152,7 +170,7 @@ static const struct bus_ops i8042_ops = {i8042_read, i8042_write};
 
 void power_reset(void)
 {
-    pm1_enable = pm1_control = 0;
+    pm1_status = pm1_enable = pm1_control = 0;
     reset_control = 0;
 }
 

@@ -73,6 +73,30 @@ void virtio_broken(struct virtio_dev *d)
     }
 }
 
+/* --- all devices --- */
+
+static struct virtio_dev *devices;
+
+void virtio_dev_list(struct virtio_dev *d)
+{
+    struct virtio_dev **end = &devices;
+
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = d;
+}
+
+void virtio_devs_forget(void)
+{
+    devices = NULL;
+}
+
+const struct virtio_dev *virtio_dev_next(const struct virtio_dev *d)
+{
+    return d ? d->next : devices;
+}
+
 /* --- doorbells --- */
 
 static void doorbell_remove(struct virtio_dev *d, struct virtio_queue *vq)

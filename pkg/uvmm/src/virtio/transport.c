@@ -236,5 +236,9 @@ int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info)
     pci_bar_init(&d->pci, BAR_REGS, PCI_BAR_MEM32, REGS_SIZE, &regs_ops, d);
     pci_bar_init(&d->pci, BAR_NOTIFY, PCI_BAR_IO, pow2_at_least(notify_bytes, 16), &notify_ops, d);
     int err = capabilities_init(d, notify_bytes);
-    return err ? err : pci_dev_add(&d->pci);
+    err = err ? err : pci_dev_add(&d->pci);
+    if (!err) {
+        virtio_dev_list(d);
+    }
+    return err;
 }

@@ -60,6 +60,7 @@ struct virtio_dev {
     unsigned config_size;
     uint8_t config[VIRTIO_CONFIG_MAX];
     struct virtio_queue queue[VIRTIO_QUEUES_MAX];
+    struct virtio_dev *next; /* of all */
 };
 
 struct virtio_info {
@@ -83,6 +84,9 @@ int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info);
 void virtio_queue_interrupt(struct virtio_dev *d, unsigned q);
 /* The configuration is now this (same size): if it differs, the driver is told. */
 void virtio_config_update(struct virtio_dev *d, const void *config);
+/* All devices, one after the other; the first one after NULL. */
+const struct virtio_dev *virtio_dev_next(const struct virtio_dev *d);
+void virtio_devs_forget(void); /* for tests */
 /* Is any device still at its reset? */
 bool virtio_resetting(void);
 /* The reset that answered SK_EAGAIN is complete: the driver sees status 0. */
@@ -98,6 +102,7 @@ static inline bool virtio_running(const struct virtio_dev *d)
 }
 
 /* --- between common.c (state) and transport.c (BARs) --- */
+void virtio_dev_list(struct virtio_dev *d); /* of all devices: this one is new */
 uint64_t virtio_common_read(struct virtio_dev *d, unsigned off, unsigned width);
 void virtio_common_write(struct virtio_dev *d, unsigned off, unsigned width, uint64_t value);
 void virtio_reset(struct virtio_dev *d);

@@ -8,6 +8,7 @@
 #include "../../src/dev/ioapic.h"
 #include "../../src/dev/lapic.h"
 #include "../../src/dev/pic.h"
+#include "../../src/dev/power.h"
 #include "../../src/irq.h"
 #include "../../src/timer.h"
 #include "fakes.h"
@@ -86,6 +87,7 @@ static void step(struct vcpu_state *s, const uint8_t *d)
         fake_run_timers();
         break;
     default:
+        power_button_press();
         fake_input("x");
         break;
     }

@@ -3,6 +3,7 @@
 #include "../../src/bus_priv.h"
 #include "../../src/console.h"
 #include "../../src/dev/ioapic.h"
+#include "../../src/dev/isa.h"
 #include "../../src/dev/lapic.h"
 #include "../../src/dev/pit.h"
 #include "../../src/dev/power.h"
@@ -254,6 +255,28 @@ static void test_power(void **state)
     assert_in_range(bus_port_read(POWER_PM_TIMER, 4) - a, PM_TIMER_HZ - 1, PM_TIMER_HZ + 1);
 }
 
+/* The button's status bit raises the SCI while it is enabled, until it is cleared by a one. */
+static void test_power_button(void **state)
+{
+    (void)state;
+    route(ISA_IRQ_SCI, 0x8039); /* level-triggered */
+    power_button_press();
+    assert_int_equal(bus_port_read(POWER_PM1_EVENT, 2), 1 << 8);
+    assert_false(taken(0x39));
+    bus_port_write(POWER_PM1_EVENT + 2, 2, 1 << 8);
+    assert_true(taken(0x39));
+    assert_true(taken(0x39)); /* again: the status bit is still there */
+    out(POWER_PM1_EVENT, 0xff);
+    assert_int_equal(bus_port_read(POWER_PM1_EVENT, 2), 1 << 8);
+    bus_port_write(POWER_PM1_EVENT, 4, 1 << 8 | 1 << 24);
+    assert_int_equal(bus_port_read(POWER_PM1_EVENT, 4), 1 << 24);
+    assert_true(taken(0x39)); /* sent before */
+    assert_false(taken(0x39));
+    power_button_press();
+    power_reset();
+    assert_int_equal(bus_port_read(POWER_PM1_EVENT, 4), 0);
+}
+
 static uint64_t echo_read(void *ctx, uint64_t off, unsigned width)
 {
     (void)ctx;
@@ -324,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup(test_uart, setup),
         cmocka_unit_test_setup(test_uart_much_input, setup),
         cmocka_unit_test_setup(test_power, setup),
+        cmocka_unit_test_setup(test_power_button, setup),
         cmocka_unit_test_setup(test_bus, setup),
         cmocka_unit_test_setup(test_console_switch, setup),
         cmocka_unit_test_setup(test_log_levels, setup),

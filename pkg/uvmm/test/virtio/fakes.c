@@ -27,6 +27,7 @@ void fake_init(void)
 {
     free(fake.ram);
     memset(&fake, 0, sizeof(fake));
+    virtio_devs_forget();
     fake.ram = calloc(1, FAKE_RAM);
     region = (struct ram_region){.gpa = 0, .size = FAKE_RAM, .host = fake.ram, .cap = 40};
 }
