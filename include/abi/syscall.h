@@ -47,12 +47,13 @@ enum sys_nr {
     SYS_REPLY,
 
     /* --- capabilities --- */
-    SYS_CAP_DROP,    /* a0 any cap. Empties the slot; the last capability to an object destroys it. */
+    SYS_CAP_DROP,    /* a0 any cap, void ones too. Empties the slot; the last capability to an object destroys it. */
     SYS_CAP_COPY,    /* a0 any cap, a1 rights mask. rax = new slot with the rights a1 & its own. */
     SYS_CAP_INFO,    /* a0 any cap. rax = enum obj_type | rights << 8; rdx = object id (unique, never
                         reused); UTCB mr[0] = number of capabilities to the object, mr[1] = number of
                         mappings or other uses (memory: and one more if anything was derived from it). */
-    SYS_OBJ_DESTROY, /* a0 cap(any:CTRL). Destroys the object now; every capability to it is void. SK_EBUSY
+    SYS_OBJ_DESTROY, /* a0 cap(any:CTRL). Destroys the object now; every capability to it is void: its
+                        slot stays taken until it is dropped, other uses say SK_ECAP. SK_EBUSY
                         (memory, as SYS_MEM_REVOKE), SK_EPERM (made at boot, as boot_info names it). */
 
     /* --- quota --- */

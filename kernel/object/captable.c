@@ -64,6 +64,22 @@ struct cap_slot *captable_slot(struct captable *t, uint64_t cap)
     return s->obj != NULL ? s : NULL;
 }
 
+int captable_drop(struct captable *t, uint64_t cap)
+{
+    struct cap_slot *s = captable_slot(t, cap);
+
+    if (s != NULL) {
+        cap_slot_clear(s);
+        return SK_OK;
+    }
+    if (cap == CAP_NULL || cap >= CAPTABLE_SLOTS ||
+        (t->used[cap / SLOTS_PER_PAGE] >> (cap % SLOTS_PER_PAGE) & 1) == 0) {
+        return SK_ECAP;
+    }
+    captable_set_used(t, (cap_t)cap, false);
+    return SK_OK;
+}
+
 static int captable_page_ensure(struct captable *t, unsigned page)
 {
     if (t->page[page] == NULL) {
@@ -133,6 +149,13 @@ void cap_slot_clear(struct cap_slot *s)
             object_kill(o);
         }
     }
+}
+
+void cap_slot_void(struct cap_slot *s)
+{
+    s->obj->caps--;
+    s->obj = NULL;
+    list_remove(&s->node);
 }
 
 int cap_lookup(struct thread *t, uint64_t cap, enum obj_type type, uint32_t rights, struct object **out)

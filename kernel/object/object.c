@@ -50,7 +50,7 @@ void object_put(struct object *o)
 static void object_destroy(struct object *o)
 {
     while (!list_empty(&o->slots)) {
-        cap_slot_clear(list_first(&o->slots, struct cap_slot, node));
+        cap_slot_void(list_first(&o->slots, struct cap_slot, node));
     }
     o->state = OBJECT_DEAD;
     if (o->ops->destroy != NULL) {
@@ -118,13 +118,7 @@ int64_t create_commit(struct create *c, struct object *o, uint32_t rights)
 
 int64_t sys_cap_drop(struct thread *t, const struct sys_args *args)
 {
-    struct cap_slot *s = captable_slot(t->task->caps, args->a[0]);
-
-    if (s == NULL) {
-        return SK_ECAP;
-    }
-    cap_slot_clear(s);
-    return SK_OK;
+    return captable_drop(t->task->caps, args->a[0]);
 }
 
 int64_t sys_cap_copy(struct thread *t, const struct sys_args *args)

@@ -97,6 +97,11 @@ must_check int captable_reserve_at(struct captable *t, uint64_t slot);
 /* Fills a reserved slot. */
 void captable_fill(struct captable *t, cap_t slot, struct object *o, uint32_t rights);
 void cap_slot_clear(struct cap_slot *s);
+/* The object has died: the slot is void, but taken until its holder drops it. Were it given out again at once, a holder that
+ * has not noticed yet would use or drop somebody else's capability. */
+void cap_slot_void(struct cap_slot *s);
+/* Empties a slot, void or not. SK_ECAP: it is empty. */
+must_check int captable_drop(struct captable *t, uint64_t cap);
 
 /* Looks a capability of the thread's task up. type OBJ_NONE: any. SK_ECAP, SK_ETYPE, SK_ERIGHTS. */
 must_check int cap_lookup(struct thread *t, uint64_t cap, enum obj_type type, uint32_t rights, struct object **out);

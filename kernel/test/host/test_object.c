@@ -20,6 +20,26 @@ static void test_slots_lowest_first(void **state)
     assert_int_equal(SC1(w->t, SYS_CAP_INFO, CAP_NULL), SK_ECAP);
 }
 
+/* The index of a capability whose object has died is not given out again before it is dropped. */
+static void test_void_slots(void **state)
+{
+    struct world *w = *state;
+    cap_t a = (cap_t)SC1(w->t, SYS_SIGNAL_CREATE, CAP_QUOTA), b = (cap_t)SC2(w->t, SYS_CAP_COPY, a, RIGHT_CALL);
+
+    assert_int_equal(SC1(w->t, SYS_OBJ_DESTROY, a), SK_OK);
+    cap_t c = (cap_t)SC1(w->t, SYS_SIGNAL_CREATE, CAP_QUOTA);
+    assert_true(c != a && c != b);
+    assert_int_equal(SC1(w->t, SYS_SIGNAL_RAISE, b), SK_ECAP);
+    assert_int_equal(SC1(w->t, SYS_CAP_INFO, a), SK_ECAP);
+    assert_int_equal(SC4(w->t, SYS_TASK_GRANT, CAP_TASK, c, RIGHT_ALL, b), SK_ESLOTS);
+    assert_int_equal(SC1(w->t, SYS_CAP_DROP, a), SK_OK);
+    assert_int_equal(SC1(w->t, SYS_CAP_DROP, a), SK_ECAP);
+    assert_int_equal(SC1(w->t, SYS_SIGNAL_CREATE, CAP_QUOTA), a);
+    assert_int_equal(SC1(w->t, SYS_CAP_DROP, b), SK_OK);
+    assert_int_equal(SC1(w->t, SYS_CAP_DROP, CAP_NULL), SK_ECAP);
+    assert_int_equal(SC1(w->t, SYS_CAP_DROP, UINT64_MAX), SK_ECAP);
+}
+
 static void test_lookup_errors(void **state)
 {
     struct world *w = *state;
@@ -173,6 +193,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_slots_lowest_first),
+        TEST(test_void_slots),
         TEST(test_lookup_errors),
         TEST(test_table_full),
         TEST(test_grant),

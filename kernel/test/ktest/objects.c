@@ -62,6 +62,11 @@ static void capabilities(void)
     weak = CAP(sys_cap_copy(s, RIGHT_CALL));
     CHECK_EQ(sys_obj_destroy(s), SK_OK);
     CHECK_EQ(sys_signal_raise(weak), SK_ECAP);
+    cap_t other = CAP(sys_signal_create(CAP_QUOTA));
+    CHECK(other != s && other != weak); /* void, but taken */
+    CHECK_EQ(sys_cap_drop(weak), SK_OK);
+    CHECK_EQ(sys_cap_drop(weak), SK_ECAP);
+    CHECK_EQ(CAP(sys_cap_copy(other, RIGHT_CALL)), weak);
 }
 
 static void table_full(void)

@@ -79,7 +79,7 @@ static void yielding(void)
 
     for (unsigned i = 1; i <= 100; i++) {
         sys_thread_yield();
-        CHECK_EQ(a->value[0], i);
+        CHECK(a->value[0] >= i); /* more when a time slice ended in between */
     }
 }
 
