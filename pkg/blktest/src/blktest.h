@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* blktest's parts: lanes.c (random requests, each block verified), checks.c (refusals, broken rings), journal.c (what
- * must be there after the power went). */
+ * must be there after the power went), load.c (as much as it takes for a time). */
 #pragma once
 
 #include "front.h"
@@ -9,7 +9,8 @@
 
 struct options {
     const char *gate;
-    uint32_t depth, ops, max_bytes, seed, align;
+    const char *load; /* kind of load; NULL: none */
+    uint32_t depth, ops, max_bytes, seed, align, ms;
     bool readonly, hostile, patient, ranges, gaps, journal, write_through;
     int64_t expect;
 };
@@ -42,3 +43,6 @@ bool check_hostile(void);
 
 #define JOURNAL_LANE_BYTES 16384u
 bool journal_run(void);
+
+/* opt.ms milliseconds of requests of opt.max_bytes. */
+bool load_run(void);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <util/bits.h>
 
-struct options opt = {.gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1, .align = BLOCK};
+struct options opt = {
+    .gate = "disk", .depth = 8, .ops = 2000, .max_bytes = 65536, .seed = 1, .align = BLOCK, .ms = 3000};
 struct front front = {.queues = 1, .pieces = 4};
 struct counts counts;
 
@@ -26,13 +27,11 @@ static const struct {
     uint32_t *value;
     bool *flag;
 } known[] = {
-    {"depth", &opt.depth, NULL},     {"ops", &opt.ops, NULL},
-    {"max", &opt.max_bytes, NULL},   {"seed", &opt.seed, NULL},
-    {"queues", &front.queues, NULL}, {"pieces", &front.pieces, NULL},
-    {"align", &opt.align, NULL},     {"readonly", NULL, &opt.readonly},
-    {"hostile", NULL, &opt.hostile}, {"patient", NULL, &opt.patient},
-    {"ranges", NULL, &opt.ranges},   {"gaps", NULL, &opt.gaps},
-    {"journal", NULL, &opt.journal}, {"write-through", NULL, &opt.write_through},
+    {"depth", &opt.depth, NULL},     {"ops", &opt.ops, NULL},         {"max", &opt.max_bytes, NULL},
+    {"seed", &opt.seed, NULL},       {"queues", &front.queues, NULL}, {"pieces", &front.pieces, NULL},
+    {"align", &opt.align, NULL},     {"ms", &opt.ms, NULL},           {"readonly", NULL, &opt.readonly},
+    {"hostile", NULL, &opt.hostile}, {"patient", NULL, &opt.patient}, {"ranges", NULL, &opt.ranges},
+    {"gaps", NULL, &opt.gaps},       {"journal", NULL, &opt.journal}, {"write-through", NULL, &opt.write_through},
 };
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
@@ -45,23 +44,25 @@ static bool options_sound(void)
 
 static bool options(int argc, char **argv)
 {
-    struct option longs[KNOWN + 3] = {{"gate", 1, NULL, 'g'}, {"expect", 1, NULL, 'e'}};
+    struct option longs[KNOWN + 4] = {{"gate", 1, NULL, 'g'}, {"expect", 1, NULL, 'e'}, {"load", 1, NULL, 'l'}};
     int c, at;
 
     for (size_t i = 0; i < KNOWN; i++) {
-        longs[i + 2] = (struct option){known[i].name, known[i].value ? 1 : 0, NULL, 0};
+        longs[i + 3] = (struct option){known[i].name, known[i].value ? 1 : 0, NULL, 0};
     }
     while ((c = getopt_long(argc, argv, "", longs, &at)) != -1) {
         if (c == 'g') {
             opt.gate = optarg;
         } else if (c == 'e') {
             opt.expect = strtol(optarg, NULL, 0);
+        } else if (c == 'l') {
+            opt.load = optarg;
         } else if (c == '?') {
             return false;
-        } else if (known[at - 2].value) {
-            *known[at - 2].value = (uint32_t)strtoul(optarg, NULL, 0);
+        } else if (known[at - 3].value) {
+            *known[at - 3].value = (uint32_t)strtoul(optarg, NULL, 0);
         } else {
-            *known[at - 2].flag = true;
+            *known[at - 3].flag = true;
         }
     }
     return options_sound();
@@ -92,6 +93,9 @@ static bool run(void)
     }
     if (!disk_start()) {
         return false;
+    }
+    if (opt.load) {
+        return load_run();
     }
     return opt.journal ? journal_run() : check_refusals() && lanes_run() && (!opt.hostile || check_hostile());
 }

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Limits of clients, and fairness among them, by blktest's load."""
+import re
+
+import pytest
+from conftest import SERIAL
+
+NED = """package.path = "rom/?.lua";
+local L4 = require "L4";
+local vmm = require "vmm";
+local l = L4.default_loader;
+local drv = l:new_channel();
+local io_busses = { nvme = 1 }
+vmm.start_io(io_busses, "rom/test.vbus");
+l:start({ caps = { vbus = io_busses.nvme, svr = drv:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv -v");
+local function disk(...) return drv:create(0, ...) end
+local function test(tag, d, options) return l:start({ caps = { disk = d }, log = { tag, "y" } }, "rom/blktest " .. options) end
+%s
+"""
+LOAD = r"load: (\d+) requests of (\d+) bytes in (\d+) us; latency us: mean (\d+) p50 (\d+) p99 (\d+) max (\d+)"
+
+
+def boot(system, script, namespaces=1):
+    """A controller with so many namespaces of 64 MiB."""
+    system.machine += ["-device", f"nvme,id=n0,serial={SERIAL}"]
+    for nsid in range(1, namespaces + 1):
+        image = system.disk(64, f"disk{nsid}.img")
+        system.machine += ["-drive", f"if=none,file={image},format=raw,id=D{nsid}", "-device", f"nvme-ns,drive=D{nsid},bus=n0,nsid={nsid}"]
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    return system.boot(ned=NED % script, msis="Property.num_msis = 10;")
+
+
+def loads(session, tag):
+    """Of each load of that tag: requests, bytes of each, us in all, and mean, p50, p99, max latency."""
+    return [tuple(map(int, m)) for m in re.findall(LOAD, "\n".join(session.tagged(tag)))]
+
+
+LIMITS = [("max-iops=500", "--load read --max 4096 --depth 32", 500, None),
+          ("max-iops=2K", "--load write --max 4096 --depth 32 --queues 4", 2000, None),
+          ("max-mbps=20", "--load read --max 131072 --depth 8", None, 20),
+          ("max-mbps=5", "--load write --max 4096 --depth 16 --queues 2", None, 5),
+          ("max-mbps=20", "--load zeroes --max 262144 --depth 8", None, 20),
+          ("max-iops=300", "--load discard --max 65536 --depth 16", 300, None)]
+
+
+def test_limits(system):
+    """They hold within 5 % over three seconds, whatever the size, kind and number of queues: all at once, one disk each."""
+    script = "local t = {};\n"
+    for i, (limit, load, _, _) in enumerate(LIMITS):
+        script += f't[{i + 1}] = test("c{i}", disk("device={SERIAL}:n{i + 1}", "{limit}"), "{load} --ms 3000");\n'
+    script += 'for _, task in ipairs(t) do task:wait(); end print("all done");'
+    with boot(system, script, len(LIMITS)) as session:
+        session.expect("all done", 120)
+        for i, (limit, load, iops, mbps) in enumerate(LIMITS):
+            requests, size, us = loads(session, f"c{i}")[0][:3]
+            rate = requests * 1e6 / us if iops else requests * size / us
+            assert 0.95 <= rate / (iops or mbps) <= 1.05, (limit, load, rate)
+
+
+def test_flood(system):
+    """Beside a flood of 256 requests of 1 MiB, another client's small requests take little longer than in its share."""
+    script = f"""
+local flood, small = disk("device={SERIAL}:n1"), disk("device={SERIAL}:n2");
+test("alone", small, "--load read --max 4096 --depth 1 --ms 2000"):wait();
+local f = test("flood", flood, "--load read --max 1048576 --depth 256 --ms 6000");
+test("small", small, "--load read --max 4096 --depth 1 --ms 2000"):wait();
+test("deep", small, "--load write --max 4096 --depth 32 --ms 2000"):wait();
+f:wait();
+print(drv:control("stat"));
+print("all done");"""
+    with boot(system, script, 2) as session:
+        session.expect("all done", 120)
+        alone, small, deep, flood = (loads(session, tag)[0] for tag in ("alone", "small", "deep", "flood"))
+    assert flood[0] > 100
+    # What is in flight at a time is 1 MiB of the flood's: a 256th of what it wants.
+    per_mib = flood[2] / flood[0]
+    assert small[3] < alone[3] + 4 * per_mib, (alone, small, flood)
+    assert small[0] > 50 and deep[0] > small[0]
