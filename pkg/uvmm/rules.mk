@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # uvmm, its device tree and its DSDT; host tests of the models.
 PROG_uvmm_CFLAGS := -DUVMM_DSDT='"$(O)/obj/uvmm/dsdt.aml"'
-PROG_uvmm_LDLIBS := /usr/lib/x86_64-linux-gnu/libfdt.a
-$(call program,uvmm,sk rt proto shell util virtio)
+PROG_uvmm_LDLIBS := $(addprefix /usr/lib/x86_64-linux-gnu/,libfdt.a libext2fs.a libcom_err.a)
+$(call program,uvmm,gpt sk rt proto shell util virtio)
 
 $(O)/obj/uvmm/dsdt.aml: $(SRC)/pkg/uvmm/src/acpi/dsdt.asl
 	$(call say,IASL,$@)

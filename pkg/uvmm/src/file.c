@@ -8,6 +8,7 @@
 #include <sk/msg.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <util/bits.h>
 
@@ -55,6 +56,10 @@ int file_map(const char *name, const char *what, const char *opt, struct boot_fi
 
 void file_unmap(struct boot_file *f)
 {
+    if (f->allocated) {
+        free((void *)(uintptr_t)f->data);
+        f->data = NULL;
+    }
     if (f->data != NULL) {
         vm_unmap((void *)(uintptr_t)f->data, align_up(f->size, PAGE_SIZE));
         f->data = NULL;

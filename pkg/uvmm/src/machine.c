@@ -5,6 +5,7 @@
  * and their requests in flight end first, as these may still write to RAM. */
 #include "machine.h"
 #include "acpi/acpi_tables.h"
+#include "boot/boot_files.h"
 #include "bus.h"
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
@@ -15,7 +16,6 @@
 #include "dev/pit.h"
 #include "dev/power.h"
 #include "device_tree.h"
-#include "file.h"
 #include "gmem.h"
 #include "log.h"
 #include "monitor/monitor.h"
@@ -123,16 +123,12 @@ static int acpi_install(void)
 
 static int kernel_load(const struct options *o)
 {
-    struct boot_file kernel = {0}, rd = {0};
-    int err = file_map(o->kernel, "kernel", "-k", &kernel);
+    struct boot_files f;
+    int err = boot_files_load(o, &f);
 
-    if (err == 0 && o->ramdisk != NULL) {
-        err = file_map(o->ramdisk, "ramdisk", "-r", &rd);
-    }
     err = err == 0 ? acpi_install() : err;
-    err = err == 0 ? linux_boot_load(&kernel, &rd, o->cmdline, ACPI_GPA, vcpus[0].state) : err;
-    file_unmap(&kernel);
-    file_unmap(&rd);
+    err = err == 0 ? linux_boot_load(&f.kernel, &f.rd, f.cmdline, ACPI_GPA, vcpus[0].state) : err;
+    boot_files_free(&f);
     return err;
 }
 

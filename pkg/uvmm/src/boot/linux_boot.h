@@ -2,6 +2,7 @@
 // Loads a Linux guest into RAM and sets the vcpu up for its 64-bit entry.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ struct boot_file {
     const char *name;
     const void *data;
     size_t size;
+    bool allocated; /* by malloc(), not mapped */
 };
 
 /* rd->data NULL: no ramdisk. 0, or -1 after one line that says what is wrong. */

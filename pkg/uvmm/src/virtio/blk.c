@@ -7,6 +7,8 @@
  *     server --> call signal --> this thread --> MSI-X or INTx
  *     server --> state signal --> this thread: configuration changed, device broken
  *
+ * The calls to the server are in blk_session.c.
+ *
  * Start of the VM: the server may not be there yet, or may still look for its disk. The probe waits for it, says so
  * after WAIT_SAY_NS, and in the end the VM starts without the disk. A disk that does not exist is known at once.
  *
@@ -14,26 +16,20 @@
  * should there be a new server behind the gate. */
 
 #include "../device.h"
-#include "../gmem.h"
 #include "../log.h"
 #include "../smp.h"
-#include "virtio.h"
+#include "blk_priv.h"
 #include <libfdt.h>
-#include <proto/blk.h>
 #include <sk/env.h>
-#include <sk/msg.h>
-#include <sk/server.h>
 #include <sk/sys.h>
 #include <stdlib.h>
 #include <string.h>
 #include <util/bits.h>
 #include <virtio/blk.h>
 
-#define SECOND_NS 1000000000ull
-#define WAIT_SAY_NS (4 * SECOND_NS)
-#define WAIT_SERVER_NS (20 * SECOND_NS) /* for a server that takes calls */
-#define WAIT_DISK_NS (90 * SECOND_NS)   /* for its decision: drives may take long to start */
-#define CALL_NS (10 * SECOND_NS)        /* until a running server takes a call */
+#define WAIT_SAY_NS (4 * BLK_SECOND_NS)
+#define WAIT_SERVER_NS (20 * BLK_SECOND_NS) /* for a server that takes calls */
+#define WAIT_DISK_NS (90 * BLK_SECOND_NS)   /* for its decision: drives may take long to start */
 #define CLASS_STORAGE_SCSI 0x010000u
 #define CONFIG_LONGEST 96u /* more than any version of struct virtio_blk_config has */
 #define CONFIG_WRITEBACK ((unsigned)offsetof(struct virtio_blk_config, writeback))
@@ -45,79 +41,25 @@
 #define FEATURES_PASSED                                                                                                \
     (FIELD(23, 0) | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
 
-struct blk_queue {
-    struct blk *blk;
-    cap_t kick;                /* ours; the server binds it */
-    struct server_source call; /* ours; the server raises it */
-};
+struct blk *blk_list;
 
-struct blk {
-    struct virtio_dev dev;
-    const char *name, *cap_name;
-    cap_t gate;
-    bool open; /* the server knows our memory */
-    bool lost; /* the server's end has been reported */
-    unsigned queue_count, config_size;
-    uint16_t queue_size;
-    uint64_t features;
-    uint8_t config[VIRTIO_CONFIG_MAX];
-    struct server_source state;
-    struct blk_queue queue[VIRTIO_QUEUES_MAX];
-};
-
-/* --- calls to the server --- */
-
-static bool means_lost(int64_t err)
+static struct blk *blk_of(struct virtio_dev *d)
 {
-    return err == SK_EGONE || err == SK_ECAP || err == SK_ETIMEDOUT;
+    return container_of(d, struct blk, dev);
 }
 
-static void server_lost(struct blk *b, int64_t err)
+static int blk_reset(struct virtio_dev *d)
 {
-    b->open = false;
-    if (!b->lost) {
-        b->lost = true;
-        log_error(LOG_VIRTIO,
-                  "%s: the block server behind '%s' does not answer any more (%s): the disk is gone until the "
-                  "server is started again and the guest's driver resets the device",
-                  b->name, b->cap_name, sk_strerror(err));
-    }
-    virtio_broken(&b->dev);
+    return (int)blk_session_reset(blk_of(d));
 }
 
-static int64_t blk_call(struct blk *b, struct msg *m)
+/* --- events --- */
+
+static void call_event(void *ctx)
 {
-    int64_t err = msg_call(m, b->gate, sys_now_ns() + CALL_NS);
+    struct blk_queue *q = ctx;
 
-    if (means_lost(err)) {
-        server_lost(b, err);
-    }
-    return err;
-}
-
-/* For replies without content. */
-static int64_t blk_call_plain(struct blk *b, struct msg *m)
-{
-    int64_t err = blk_call(b, m);
-
-    return err < 0 ? err : msg_end(m);
-}
-
-static int64_t blk_config_read(struct blk *b, uint8_t *buf, unsigned size)
-{
-    struct msg m;
-
-    msg_begin(&m, BLK_GET_CONFIG);
-    msg_put(&m, 0);
-    msg_put(&m, size);
-    int64_t err = blk_call(b, &m);
-    if (err < 0) {
-        return err;
-    }
-    size_t got = msg_get_bytes(&m, buf, size);
-    (void)msg_get(&m); // generation: the transport makes its own, as it keeps a copy
-    err = msg_end(&m);
-    return err < 0 ? err : got == size ? SK_OK : SK_EMSG;
+    virtio_queue_interrupt(&q->blk->dev, (unsigned)(q - q->blk->queue));
 }
 
 /* Queues beyond ours, one for each vcpu, are not shown. */
@@ -130,105 +72,6 @@ static void blk_config_clamp(struct blk *b, uint8_t *config)
         queues = (uint16_t)min((unsigned)queues, b->queue_count);
         memcpy(config + CONFIG_NUM_QUEUES, &queues, sizeof(queues));
     }
-}
-
-static int64_t blk_memory_add(struct blk *b)
-{
-    unsigned n;
-    const struct ram_region *r = ram_regions(&n);
-
-    for (unsigned i = 0; i < n; i++) {
-        struct msg m;
-
-        msg_begin(&m, BLK_ADD_MEM_REG);
-        msg_put(&m, r[i].gpa);
-        msg_put(&m, r[i].size);
-        msg_put(&m, r[i].cap_off);
-        msg_put_cap(&m, r[i].cap, RIGHT_R | RIGHT_W);
-        int64_t err = blk_call_plain(b, &m);
-        if (err < 0) {
-            log_error(LOG_VIRTIO, "%s: sharing %llu KiB of guest memory with the block server behind '%s': %s%s",
-                      b->name, (unsigned long long)(r[i].size >> 10), b->cap_name, sk_strerror(err),
-                      err == SK_ENOMEM ? ": give its client a larger --ds-max" : "");
-            return err;
-        }
-    }
-    return SK_OK;
-}
-
-static int64_t blk_bind_state(struct blk *b, uint64_t deadline)
-{
-    struct msg m;
-
-    msg_begin(&m, BLK_BIND_READY);
-    msg_put_cap(&m, b->state.cap, RIGHT_CALL);
-    int64_t err = msg_call(&m, b->gate, deadline);
-    return err < 0 ? err : msg_end(&m);
-}
-
-/* SK_EAGAIN, SK_ENODEV, SK_EBUSY as in proto/blk.h. */
-static int64_t blk_status(struct blk *b, uint64_t deadline, uint8_t *status)
-{
-    struct msg m;
-
-    msg_begin(&m, BLK_GET_STATUS);
-    int64_t err = msg_call(&m, b->gate, deadline);
-    if (err < 0) {
-        return err;
-    }
-    *status = (uint8_t)msg_get(&m);
-    (void)msg_get(&m); // config generation
-    return msg_end(&m);
-}
-
-/* A new server: it does not know our memory, nor our state signal. */
-static int64_t blk_open(struct blk *b)
-{
-    int64_t err;
-
-    if (b->open) {
-        return SK_OK;
-    }
-    err = blk_bind_state(b, sys_now_ns() + CALL_NS);
-    if (err >= 0) {
-        err = blk_memory_add(b);
-    }
-    if (err >= 0) {
-        b->open = true;
-        b->lost = false;
-    }
-    return err;
-}
-
-static struct blk *blk_of(struct virtio_dev *d)
-{
-    return container_of(d, struct blk, dev);
-}
-
-/* SK_EAGAIN: requests are in flight; the state signal tells when to try again. */
-static int blk_reset(struct virtio_dev *d)
-{
-    struct blk *b = blk_of(d);
-    struct msg m;
-
-    if (!b->open) {
-        return SK_OK;
-    }
-    msg_begin(&m, BLK_RESET);
-    int64_t err = blk_call_plain(b, &m);
-    if (err < 0 && err != SK_EAGAIN) {
-        log_error(LOG_VIRTIO, "%s: resetting the device at the block server: %s", b->name, sk_strerror(err));
-    }
-    return (int)err;
-}
-
-/* --- events --- */
-
-static void call_event(void *ctx)
-{
-    struct blk_queue *q = ctx;
-
-    virtio_queue_interrupt(&q->blk->dev, (unsigned)(q - q->blk->queue));
 }
 
 static void config_refresh(struct blk *b)
@@ -255,9 +98,9 @@ static void state_event(void *ctx)
         }
         return;
     }
-    int64_t err = blk_status(b, sys_now_ns() + CALL_NS, &status);
-    if (means_lost(err)) {
-        server_lost(b, err);
+    int64_t err = blk_status(b, sys_now_ns() + BLK_CALL_NS, &status);
+    if (blk_means_lost(err)) {
+        blk_server_lost(b, err);
     } else if (err == SK_ENODEV) {
         log_error(LOG_VIRTIO, "%s: the disk behind '%s' is gone", b->name, b->cap_name);
         virtio_broken(&b->dev);
@@ -273,42 +116,14 @@ static void state_event(void *ctx)
 static int blk_features_ok(struct virtio_dev *d, uint64_t features)
 {
     struct blk *b = blk_of(d);
-    struct msg m;
     int64_t err = blk_open(b);
 
-    if (err >= 0) {
-        msg_begin(&m, BLK_SET_FEATURES);
-        msg_put(&m, features);
-        err = blk_call_plain(b, &m);
-    }
+    err = err < 0 ? err : blk_set_features(b, features);
     if (err < 0) {
         log_info(LOG_VIRTIO, "%s: the block server refused the features 0x%llx: %s", b->name,
                  (unsigned long long)features, sk_strerror(err));
     }
     return (int)err;
-}
-
-/* A request about queue q with up to three words; count says how many. */
-static int64_t queue_call(struct blk *b, enum blk_op op, unsigned q, const uint64_t *word, unsigned count)
-{
-    struct msg m;
-
-    msg_begin(&m, op);
-    msg_put(&m, q);
-    for (unsigned i = 0; i < count; i++) {
-        msg_put(&m, word[i]);
-    }
-    return blk_call_plain(b, &m);
-}
-
-static int64_t queue_call_cap(struct blk *b, enum blk_op op, unsigned q, cap_t cap, uint32_t rights)
-{
-    struct msg m;
-
-    msg_begin(&m, op);
-    msg_put(&m, q);
-    msg_put_cap(&m, cap, rights);
-    return blk_call_plain(b, &m);
 }
 
 static int blk_queue_start(struct virtio_dev *d, unsigned q)
@@ -317,13 +132,13 @@ static int blk_queue_start(struct virtio_dev *d, unsigned q)
     const struct virtio_queue *vq = &d->queue[q];
     const uint64_t num = vq->size, area[] = {vq->desc, vq->driver, vq->device}, enable = 1;
     const uint64_t base = d->accepted & VIRTIO_F_RING_PACKED ? PACKED_BASE : 0;
-    int64_t err = queue_call(b, BLK_SET_VRING_NUM, q, &num, 1);
+    int64_t err = blk_queue_call(b, BLK_SET_VRING_NUM, q, &num, 1);
 
-    err = err < 0 ? err : queue_call(b, BLK_SET_VRING_ADDR, q, area, 3);
-    err = err < 0 ? err : queue_call(b, BLK_SET_VRING_BASE, q, &base, 1);
-    err = err < 0 ? err : queue_call_cap(b, BLK_SET_VRING_CALL, q, b->queue[q].call.cap, RIGHT_CALL);
-    err = err < 0 ? err : queue_call_cap(b, BLK_SET_VRING_KICK, q, b->queue[q].kick, RIGHT_BIND);
-    err = err < 0 ? err : queue_call(b, BLK_SET_VRING_ENABLE, q, &enable, 1);
+    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ADDR, q, area, 3);
+    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_BASE, q, &base, 1);
+    err = err < 0 ? err : blk_queue_call_cap(b, BLK_SET_VRING_CALL, q, b->queue[q].call.cap, RIGHT_CALL);
+    err = err < 0 ? err : blk_queue_call_cap(b, BLK_SET_VRING_KICK, q, b->queue[q].kick, RIGHT_BIND);
+    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ENABLE, q, &enable, 1);
     if (err < 0) {
         log_error(LOG_VIRTIO, "%s: starting queue %u (%u entries) at the block server: %s", b->name, q, vq->size,
                   sk_strerror(err));
@@ -562,6 +377,12 @@ static int blk_probe(const void *fdt, int node, const char *name)
         free(b);
         return SK_ENODEV;
     }
+    struct blk **end = &blk_list;
+
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = b;
     return SK_OK;
 }
 

@@ -98,7 +98,8 @@ static void test_plan(void **state)
 static void test_load(void **state)
 {
     static struct vcpu_state s;
-    struct boot_file kernel = {"k", image, sizeof(image)}, rd = {"r", "abcd", 4};
+    struct boot_file kernel = {.name = "k", .data = image, .size = sizeof(image)};
+    struct boot_file rd = {.name = "r", .data = "abcd", .size = 4};
     uint32_t v;
 
     (void)state;

@@ -56,7 +56,7 @@ static void two_trees(const uint8_t *data, size_t size)
 static void image(const void *data, size_t size)
 {
     static struct vcpu_state s;
-    struct boot_file k = {"k", data, size}, rd = {"r", data, size};
+    struct boot_file k = {.name = "k", .data = data, .size = size}, rd = {.name = "r", .data = data, .size = size};
 
     fake_machine(4 << 20);
     (void)linux_boot_load(&k, &rd, "quiet", 0xe0000, &s);

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "../../src/device.h"
-#include "../../src/virtio/virtio.h"
+#include "../../src/virtio/blk_priv.h"
 #include "fakes.h"
 #include <proto/blk.h>
 #include <sk/env.h>
@@ -171,6 +171,7 @@ static int teardown(void **state)
 {
     (void)state;
     free(pci_host_dev(slot));
+    blk_list = NULL;
     return 0;
 }
 
