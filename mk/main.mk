@@ -93,25 +93,40 @@ $(O)/bin/$1: $$(PROG_$1_OBJ) $$(foreach l,$2,$(O)/lib/lib$$l.a) $(O)/flags
 endef
 program = $(eval $(call program-body,$1,$2))
 
-# host-test: a program per test; HOST_TEST=1 is defined; includes of LIBS and of lib/util.
-define host-test-body
-HOST_TESTS += $(O)/test/$1
-$(O)/test/$1: $$(addprefix $(SRC)/,$2) $(O)/flags
-	$$(call say,HOSTCC,$$@)
-	$(Q)mkdir -p $$(@D) && $(HOST_CC) $(HOST_CFLAGS) $$(TEST_$1_CFLAGS) -MMD -MP -MT $$@ -MF $$@.d $$(call lib-inc,$3) \
-	    -o $$@ $$(filter %.c %.S,$$^) $$(TEST_$1_LDLIBS) -lcmocka
+# host-test: a program per test; HOST_TEST=1 is defined; includes of LIBS and of lib/util. Tests with the same flags and libraries share
+# their objects, which are in a folder named after these: group-of,FLAGS,LIBS; group-body,KIND,GROUP,COMPILER,FLAGS,LIBS.
+empty :=
+space := $(empty) $(empty)
+group-of = $(subst /,_,$(subst =,_,$(subst ",,$(subst \,,$(subst $(space),,$(subst $(SRC)/,,$1)$(sort $2))))))
+group-objects = $(patsubst %,$(O)/obj/$1/$2/%.o,$3)
+define group-body
+ifndef GROUP_$1_$2
+GROUP_$1_$2 := $4 $(call lib-inc,$5)
+$(O)/obj/$1/$2/%.o: $(SRC)/% $(O)/flags
+	$$(call say,$(if $(filter host,$1),HOSTCC,FUZZCC),$$@)
+	$(Q)mkdir -p $$(@D) && $3 $$(GROUP_$1_$2) $$(dep-flags) -c -o $$@ $$<
+endif
 endef
-host-test = $(eval $(call host-test-body,$1,$2,$3))
+define host-test-body
+$(call group-body,host,$4,$(HOST_CC) $(HOST_CFLAGS),$(TEST_$1_CFLAGS),$3)
+HOST_TESTS += $(O)/test/$1
+TEST_$1_OBJ := $(call group-objects,host,$4,$2)
+$(O)/test/$1: $(call group-objects,host,$4,$2)
+	$$(call say,HOSTLD,$$@)
+	$(Q)mkdir -p $$(@D) && $(HOST_CC) $(SAN) -o $$@ $$(filter %.o,$$^) $$(TEST_$1_LDLIBS) -lcmocka
+endef
+host-test = $(eval $(call host-test-body,$1,$2,$3,$(call group-of,$(TEST_$1_CFLAGS),$3)))
 
+FUZZ_CFLAGS := $(filter-out -Werror,$(COMMON)) -Wno-everything -DHOST_TEST=1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 define fuzz-target-body
+$(call group-body,fuzz,$5,$(CLANG) $(FUZZ_CFLAGS),$(TEST_$1_CFLAGS),$3)
 FUZZ_TARGETS += $1
 FUZZ_$1_CORPUS := $(SRC)/$4
-$(O)/fuzz/$1: $$(addprefix $(SRC)/,$2) $(O)/flags
-	$$(call say,FUZZCC,$$@)
-	$(Q)mkdir -p $$(@D) && $(CLANG) $(filter-out -Werror,$(COMMON)) -Wno-everything -DHOST_TEST=1 $$(TEST_$1_CFLAGS) -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=undefined -MMD -MP -MT $$@ -MF $$@.d $$(call lib-inc,$3) -o $$@ $$(filter %.c,$$^) $$(TEST_$1_LDLIBS)
+$(O)/fuzz/$1: $(call group-objects,fuzz,$5,$2)
+	$$(call say,FUZZLD,$$@)
+	$(Q)mkdir -p $$(@D) && $(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$(filter %.o,$$^) $$(TEST_$1_LDLIBS)
 endef
-fuzz-target = $(eval $(call fuzz-target-body,$1,$2,$3,$4))
+fuzz-target = $(eval $(call fuzz-target-body,$1,$2,$3,$4,$(call group-of,$(TEST_$1_CFLAGS),$3)))
 
 $(O)/obj/user/%.c.o: $(SRC)/%.c $(O)/flags
 	$(call say,CC,$@)

@@ -12,6 +12,6 @@ TEST_io_config_CFLAGS := -DIO_CONFIG_LUA=\"$(IO_CONFIG_LUA)\" -I$(SRC)/pkg/io/sr
 TEST_io_config_LDLIBS := $(HOST_LUA_LIBS)
 $(call host-test,io_config,pkg/io/test/config_test.c pkg/io/test/machine.c pkg/io/src/config.c pkg/io/src/io_lua.S \
     $(IO_LOGIC) lib/acpi/src/acpi.c lib/lua/src/luax.c,acpi lua util)
-$(O)/test/io_config: $(IO_CONFIG_LUA)
+$(TEST_io_config_OBJ): $(IO_CONFIG_LUA)
 $(call fuzz-target,io_match,pkg/io/test/match_fuzz.c pkg/io/src/match.c pkg/io/src/pci_scan.c pkg/io/src/log.c,acpi util,pkg/io/test/corpus-match)
 $(call fuzz-target,io_pci,pkg/io/test/pci_fuzz.c $(IO_LOGIC) lib/acpi/src/acpi.c pkg/io/src/log.c,acpi util,pkg/io/test/corpus-pci)

@@ -9,4 +9,4 @@ TEST_ned_CFLAGS := -DNED_L4_LUA=\"$(NED_L4_LUA)\" -DNED_SRC=\"$(SRC)\" -I$(SRC)/
 TEST_ned_LDLIBS := $(HOST_LUA_LIBS)
 $(call host-test,ned,pkg/ned/test/ned_test.c pkg/ned/test/os_fake.c pkg/ned/src/cap.c pkg/ned/src/primitives.c \
     pkg/ned/src/watch.c pkg/ned/src/state.c pkg/ned/src/l4_lua.S lib/lua/src/luax.c,lua util proto)
-$(O)/test/ned: $(NED_L4_LUA) $(SRC)/pkg/uvmm/configs/vmm.lua
+$(TEST_ned_OBJ): $(NED_L4_LUA) $(SRC)/pkg/uvmm/configs/vmm.lua
