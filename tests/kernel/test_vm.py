@@ -41,22 +41,33 @@ def test_vmtest(cpu, cpus):
 BOCHS_SVM = {"interrupt window", "interrupt shadow", "interrupted event of the guest's own"}
 
 
+def boot_in_bochs(tmp_path, cpu, options):
+    """What vmtest says there."""
+    (tmp_path / "modules.list").write_text(f"entry vmtest-{cpu}\nkernel skerry\nroottask vmtest no-if-0 {options}\n")
+    command = [os.path.join(ROOT, "tools", "boot", "skboot"), "bochs", "--entry", f"vmtest-{cpu}", "--list", str(tmp_path / "modules.list"),
+               "--src", ROOT, "--build", BUILD, "--bochs-cpu", cpu, "--bochs-memory", "256"]
+    with Session(command) as session:
+        session.expect(r"vmtest: \d+ passed, (\d+) failed, (\d+) skipped", 180)
+        return session.text()
+
+
 @pytest.mark.parametrize("cpu, kind, options, known", [
     ("corei7_skylake_x", "VMX with EPT", "", set()),
     ("ryzen", "SVM with nested paging", "no-triple-fault", BOCHS_SVM),
 ], ids=["vmx", "svm"])
 def test_vmtest_in_bochs(tmp_path, cpu, kind, options, known):
     """VMX; and SVM with what QEMU's TCG has not: next RIP and decode assists."""
-    (tmp_path / "modules.list").write_text(f"entry vmtest-{cpu}\nkernel skerry\nroottask vmtest no-if-0 {options}\n")
-    command = [os.path.join(ROOT, "tools", "boot", "skboot"), "bochs", "--entry", f"vmtest-{cpu}", "--list", str(tmp_path / "modules.list"),
-               "--src", ROOT, "--build", BUILD, "--bochs-cpu", cpu, "--bochs-memory", "256"]
-    with Session(command) as session:
-        session.expect(r"vmtest: \d+ passed, (\d+) failed, (\d+) skipped", 180)
-        output = session.text()
+    output = boot_in_bochs(tmp_path, cpu, options)
     assert f"virtual machines: {kind}" in output
     results = re.findall(r"^vmtest: (ok|FAIL|skip) (.*?)$", output, re.M)
     assert len(results) >= 40, output
     assert {name for result, name in results if result == "FAIL"} <= known, output
+
+
+def test_no_ept(tmp_path):
+    output = boot_in_bochs(tmp_path, "core2_penryn_t9600", "")
+    assert "no virtual machines: the processor's VMX lacks EPT or unrestricted guests, which are required" in output
+    assert "vmtest: 1 passed, 0 failed" in output
 
 
 def test_no_svm():

@@ -36,6 +36,11 @@ CODE64 g64_rw
     jmp *%rbx
 END g64_rw
 
+CODE64 g64_peek
+    mov (%rbx), %rax
+    hlt
+END g64_peek
+
 CODE64 g64_cpuid
     mov $0x40000000, %eax
     mov $7, %ecx
@@ -134,7 +139,7 @@ CODE64 g64_fpu_spin
 END g64_fpu_spin
 
 CODE64 g64_avx
-    vpcmpeqd %ymm1, %ymm1, %ymm1
+    vcmpps $15, %ymm1, %ymm1, %ymm1 /* true: all ones, without AVX2 */
     out %al, $0x80
     vmovdqu %ymm1, DATA
     hlt

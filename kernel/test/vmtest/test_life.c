@@ -9,6 +9,7 @@ GUEST_CODE(g16_touch_loop);
 GUEST_CODE(g64_fpu);
 GUEST_CODE(g64_fpu_spin);
 GUEST_CODE(g64_avx);
+GUEST_CODE(g64_peek);
 
 /* --- FPU ---------------------------------------------------------------------------------------------------------- */
 
@@ -160,6 +161,32 @@ static void test_large_page(struct vm *vm)
     CHECK_EQ(sys_unmap(vm->guest, HOLE, PAGE_SIZE), SK_EINVAL); /* only as a whole */
     CHECK_EQ(sys_unmap(vm->guest, HOLE, size), SK_OK);
     CHECK_EQ(sys_obj_destroy(mem), SK_OK);
+}
+
+/* A guest that the VMM gives another page table, as at a reset, sees nothing of the first any more. */
+static void test_new_tables(struct vm *vm)
+{
+    uint64_t *pml4 = (uint64_t *)(vm->mem + 0x14000), *pdpt = (uint64_t *)(vm->mem + 0x15000);
+    uint64_t *pd = (uint64_t *)(vm->mem + 0x16000), *pt = (uint64_t *)(vm->mem + 0x17000);
+    const uint64_t va = 0x200000 + DATA;
+
+    VM_LOAD64(vm, g64_peek);
+    ((uint64_t *)(vm->mem + PD))[1] = 0x87;
+    *(uint64_t *)(vm->mem + DATA) = 0x1111;
+    *(uint64_t *)(vm->mem + 0x20000) = 0x2222;
+    pml4[0] = 0x15007;
+    pdpt[0] = 0x16007;
+    pd[0] = 0x87;
+    pd[1] = 0x17007;
+    pt[DATA / PAGE_SIZE] = 0x20007;
+    for (unsigned i = 0; i < 4; i++) {
+        vm->s->rip = CODE;
+        vm->s->cr3 = i % 2 ? 0x14000 : PML4;
+        vm->s->gpr[GPR_RBX] = va;
+        vm->s->dirty |= VCPU_GROUP_BASE;
+        CHECK_EXIT(vm, VCPU_EXIT_HLT);
+        CHECK_EQ(vm->s->gpr[GPR_RAX], i % 2 ? 0x2222 : 0x1111);
+    }
 }
 
 /* --- another thread interferes with the run ----------------------------------------------------------------------------- */
@@ -394,6 +421,7 @@ const struct test tests_life[] = {
     { "memory revoked in use", test_revoke },
     { "memory replaced", test_remap },
     { "large page", test_large_page },
+    { "new page tables", test_new_tables },
     { "vcpu busy", test_busy },
     { "vcpu destroyed in use", test_destroy_vcpu },
     { "guest destroyed in use", test_destroy_guest },

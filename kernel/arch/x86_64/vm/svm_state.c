@@ -36,10 +36,19 @@ static uint8_t cpl_of(const struct vcpu_state *s)
     return s->rflags & RFLAGS_VM ? 3 : (uint8_t)(s->ss.attr >> 5 & 3);
 }
 
+/* What the TLB holds under this vcpu's tag belongs to other paging than the VMM now sets. [APM-2 15.16] */
+static bool paging_changes(const struct vmcb_save *save, const struct vcpu_state *s)
+{
+    return save->cr0 != s->cr0 || save->cr3 != s->cr3 || save->cr4 != s->cr4 || save->efer != (s->efer | EFER_SVME);
+}
+
 static void commit_base(struct vcpu_arch *v, const struct vcpu_state *s)
 {
     struct vmcb_save *save = &v->vmcb->save;
 
+    if (paging_changes(save, s)) {
+        v->asid_generation = 0;
+    }
 #pragma GCC unroll 16 /* a third of the instructions of the loop, at every exit */
     for (unsigned i = 0; i < GPR_COUNT; i++) {
         v->gpr[i] = v->state->gpr[i];

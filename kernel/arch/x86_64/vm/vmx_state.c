@@ -99,11 +99,17 @@ static void pdptes_load(const struct vcpu_arch *v, uint64_t cr3)
     }
 }
 
+/* Most runs leave them as they are. What the TLB holds under this vcpu's tag belongs to the old ones. */
 static void control_registers_write(struct vcpu_arch *v, const struct vcpu_state *s)
 {
-    bool was_pae = is_pae(vmcs_read(VMCS_GUEST_CR0), vmcs_read(VMCS_GUEST_CR4), vmcs_read(VMCS_GUEST_EFER));
+    uint64_t cr0 = cr0_seen(), cr3 = vmcs_read(VMCS_GUEST_CR3), cr4 = cr4_seen(), efer = vmcs_read(VMCS_GUEST_EFER);
 
-    if (is_pae(s->cr0, s->cr4, s->efer) && (!was_pae || vmcs_read(VMCS_GUEST_CR3) != s->cr3)) {
+    v->cr2 = s->cr2;
+    if (s->cr0 == cr0 && s->cr3 == cr3 && s->cr4 == cr4 && s->efer == efer) {
+        return;
+    }
+    v->vpid_generation = 0;
+    if (is_pae(s->cr0, s->cr4, s->efer) && (!is_pae(cr0, cr4, efer) || cr3 != s->cr3)) {
         pdptes_load(v, s->cr3);
     }
     vmcs_write(VMCS_GUEST_CR0, (s->cr0 & ~(CR0_CD | CR0_NW)) | vmx_cpu.cr0_fixed);
@@ -113,7 +119,6 @@ static void control_registers_write(struct vcpu_arch *v, const struct vcpu_state
     vmcs_write(VMCS_CR4_SHADOW, s->cr4);
     vmcs_write(VMCS_GUEST_EFER, s->efer);
     vmcs_write(VMCS_ENTRY_CONTROLS, vmx_cpu.entry | (s->efer & EFER_LMA ? VMX_ENTRYC_IA32E : 0));
-    v->cr2 = s->cr2;
 }
 
 /* The kind of a shadow stays; a new one is STI's where that can be. A step (TF) is then still to come. [SDM-3 27.3.1.5]
@@ -350,6 +355,8 @@ void vmx_state_init(struct vcpu_arch *v)
     vm_state_reset(s, vmx_cpu.signature);
     vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmcs_write(VMCS_GUEST_CR0, 0); /* not the reset state's: control_registers_write() has something to write */
+    vmcs_write(VMCS_CR0_SHADOW, 0);
     commit_base(v, s);
     commit_seg(s);
     commit_msr(v, s);
