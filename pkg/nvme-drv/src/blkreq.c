@@ -2,6 +2,7 @@
 // Requests of a virtio block device: from chains to NVMe commands and back. See blkdev.h.
 #include "blkdev.h"
 #include "blkrange.h"
+#include "bounce.h"
 #include "log.h"
 #include "pool.h"
 #include <abi/types.h>
@@ -118,6 +119,9 @@ static void cmd_done(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
     struct blkdev *d = r->queue->dev;
 
     (void)dw0;
+    if (NVME_STATUS_CODE(status) == 0) {
+        bounce_finish(r->queue, cmd);
+    }
     d->qos->fair.in_flight -= cmd->cost;
     d->qos->stat.retries += cmd->tries;
     if (d->wants_share) {
@@ -188,6 +192,7 @@ static int64_t submit_rw(struct blk_queue *q, struct blk_req *r, uint64_t now)
     int64_t bytes = dptr_build(q->nq, cmd, sqe, ns->ctrl->id.dptr, &q->cursor, min(ns->max_transfer, FAIR_COMMAND_MAX),
                                ns->info.block_size);
 
+    bytes = bytes == SK_EINVAL ? bounce_build(q, cmd, sqe, write) : bytes;
     if (bytes < 0) {
         nvme_queue_unget(q->nq, cmd);
         return bytes;

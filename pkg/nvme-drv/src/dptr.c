@@ -7,8 +7,7 @@
 #define PRPS_PER_PAGE (NVME_PAGE_SIZE / sizeof(uint64_t))
 #define SGLS_PER_PAGE (NVME_PAGE_SIZE / sizeof(struct nvme_sgl))
 
-/* The next piece of at most max bytes; false at the end. */
-static bool cursor_take(struct dma_cursor *c, uint32_t max, struct dma_seg *out)
+bool dma_cursor_take(struct dma_cursor *c, uint32_t max, struct dma_seg *out)
 {
     if (c->index == c->count || max == 0) {
         return false;
@@ -34,7 +33,7 @@ static int64_t sgl_extent(struct dma_cursor c, enum dptr_kind kind, uint32_t max
     struct dma_seg s;
 
     *pieces = 0;
-    while (*pieces < SGLS_PER_PAGE && cursor_take(&c, max - bytes, &s)) {
+    while (*pieces < SGLS_PER_PAGE && dma_cursor_take(&c, max - bytes, &s)) {
         if (kind == DPTR_SGL_DWORD && ((s.addr | s.len) & 3)) {
             return SK_EINVAL;
         }
@@ -62,7 +61,7 @@ static int64_t sgl_list(struct nvme_queue *q, struct nvme_cmd *cmd, struct nvme_
     }
     struct nvme_sgl *list = nvme_list_mem(q, cmd->list);
 
-    while (cursor_take(cur, bytes, &s)) {
+    while (dma_cursor_take(cur, bytes, &s)) {
         list[n++] = sgl_block(&s);
         bytes -= s.len;
     }
@@ -87,7 +86,7 @@ static int64_t sgl_build(struct nvme_queue *q, struct nvme_cmd *cmd, struct nvme
     struct dma_cursor c = *cur;
     struct dma_seg s;
 
-    if (cursor_take(&c, (uint32_t)bytes, &s) && s.len == bytes) {
+    if (dma_cursor_take(&c, (uint32_t)bytes, &s) && s.len == bytes) {
         *dptr = sgl_block(&s);
     } else {
         c = *cur;
@@ -109,7 +108,7 @@ static int64_t prp_extent(struct dma_cursor c, uint32_t max, uint32_t block)
     uint64_t end = 0;
     struct dma_seg s;
 
-    while (cursor_take(&c, max - bytes, &s)) {
+    while (dma_cursor_take(&c, max - bytes, &s)) {
         if (s.addr & 3) {
             return SK_EINVAL;
         }
@@ -130,7 +129,7 @@ static uint64_t prp_take(struct dma_cursor *c, uint32_t *bytes)
     uint64_t first = 0;
     uint32_t room = NVME_PAGE_SIZE;
 
-    while (room > 0 && *bytes > 0 && cursor_take(c, min(*bytes, room), &s)) {
+    while (room > 0 && *bytes > 0 && dma_cursor_take(c, min(*bytes, room), &s)) {
         if (first == 0 && room == NVME_PAGE_SIZE) {
             uint32_t in_page = NVME_PAGE_SIZE - (uint32_t)(s.addr & (NVME_PAGE_SIZE - 1));
 

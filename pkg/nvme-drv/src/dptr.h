@@ -20,6 +20,9 @@ struct dma_cursor {
     uint32_t off;   /* bytes of it already taken */
 };
 
+/* The next piece of at most max bytes; false at the end. */
+bool dma_cursor_take(struct dma_cursor *c, uint32_t max, struct dma_seg *out);
+
 enum dptr_kind { DPTR_PRP, DPTR_SGL, DPTR_SGL_DWORD /* addresses and lengths must be multiples of 4 */ };
 
 /* Fills in sqe's data pointer. Return: bytes covered (> 0); SK_EAGAIN: no list page is free now; SK_EINVAL: this

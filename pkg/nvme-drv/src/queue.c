@@ -107,7 +107,7 @@ struct nvme_cmd *nvme_queue_get(struct nvme_queue *q, struct nvme_sqe **sqe)
     struct nvme_cmd *cmd = &q->cmd[q->free_slot];
 
     q->free_slot = cmd->next_free;
-    cmd->list = NVME_LIST_NONE;
+    cmd->list = cmd->bounce = NVME_LIST_NONE;
     cmd->sqe = (struct nvme_sqe){.cid = (uint16_t)((cmd - q->cmd) | cmd->generation << 10)};
     *sqe = &cmd->sqe;
     return cmd;

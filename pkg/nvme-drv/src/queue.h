@@ -53,9 +53,10 @@ struct nvme_cmd {
     nvme_done_fn done;
     void *ctx;
     uint64_t deadline_ns;
-    uint64_t lba;  /* for messages */
-    uint32_t cost; /* the client's: fair.h */
-    uint16_t list; /* first list page, or NVME_LIST_NONE */
+    uint64_t lba;    /* for messages */
+    uint32_t cost;   /* the client's: fair.h */
+    uint16_t list;   /* first list page, or NVME_LIST_NONE */
+    uint16_t bounce; /* bounce.c: the page that tells where a read's data go, or NVME_LIST_NONE */
     uint16_t next_free;
     uint8_t generation; /* 6 bits */
     uint8_t opcode;
