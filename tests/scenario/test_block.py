@@ -55,6 +55,22 @@ def one_after_another(system, driver, runs, **settings):
         return session
 
 
+@pytest.mark.parametrize("extra", ["--depth 1", "--depth 32 --pieces 6", "--depth 256 --queues 4 --align 1 --gaps"])
+def test_packed_rings(system, extra):
+    """The same with packed rings, and broken ones; split rings are offered beside them."""
+    system.add_nvme(system.disk())
+    runs = [f"--packed --ops 2000 --hostile --queue-resets {extra}", f"--ops 500 --queue-resets {extra}"]
+    with one_after_another(system, f"{ONE} --packed", runs, msis="Property.num_msis = 5;") as session:
+        pass
+    assert said(session, r"VQ.* packed$") and said(session, r"VQ.* u:0x\w+$")
+
+
+def test_no_packed_rings(system):
+    system.add_nvme(system.disk())
+    with boot(system, ONE, "--packed") as session:
+        session.expect("the server does not offer packed rings", 60)
+
+
 def test_every_depth(system):
     """From one request at a time to a full queue; beyond what direct descriptors allow, all are indirect."""
     system.add_nvme(system.disk(40))

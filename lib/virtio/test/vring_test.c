@@ -119,7 +119,7 @@ static void test_unpop(void **state)
     e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 16};
     post(e, 0);
     assert_int_equal(pop(e), 1);
-    vring_unpop(&e->vq);
+    vring_unpop(&e->vq, &e->chain);
     assert_int_equal(pop(e), 1);
     assert_int_equal(pop(e), 0);
 }

@@ -11,7 +11,7 @@ struct options {
     const char *gate;
     const char *load; /* kind of load; NULL: none */
     uint32_t depth, ops, max_bytes, seed, align, ms;
-    bool readonly, hostile, patient, ranges, gaps, journal, write_through;
+    bool readonly, hostile, patient, ranges, gaps, journal, write_through, queue_resets;
     int64_t expect;
 };
 
@@ -40,6 +40,8 @@ bool lanes_run(void);
 int check_one(uint32_t type, uint64_t sector, uint32_t len);
 bool check_refusals(void);
 bool check_hostile(void);
+/* Each queue in turn is stopped and started as new, with requests in flight on all. */
+bool check_queue_resets(void);
 
 #define JOURNAL_LANE_BYTES 16384u
 bool journal_run(void);

@@ -11,10 +11,6 @@
 #include <string.h>
 #include <util/bits.h>
 
-#define DESC_OFF 0x0000u
-#define AVAIL_OFF 0x2000u
-#define USED_OFF 0x3000u
-#define QUEUE_BYTES 0x4000u /* of these three, for each queue */
 #define HEADER_OFF 0x20000u /* 16 bytes a lane */
 #define STATUS_OFF 0x21000u /* 1 byte a lane */
 #define TABLE_OFF 0x30000u  /* indirect descriptors of each lane */
@@ -106,8 +102,12 @@ static int64_t get_limits(struct front *f)
     if (err < 0) {
         return err;
     }
-    f->features = msg_get(&m) & ~VIRTIO_F_RING_PACKED;
+    f->features = msg_get(&m) & ~(f->packed ? 0 : VIRTIO_F_RING_PACKED);
     err = msg_end(&m);
+    if (err >= 0 && f->packed && !(f->features & VIRTIO_F_RING_PACKED)) {
+        printf("blktest: the server does not offer packed rings\n");
+        err = SK_EINVAL;
+    }
     if (err < 0) {
         return err;
     }
@@ -164,25 +164,42 @@ int64_t front_writeback(struct front *f, bool on)
     return call_plain(f, &m, "SET_CONFIG");
 }
 
-static int64_t queue_start(struct front *f, uint32_t i)
+int64_t front_queue_start(struct front *f, uint32_t i)
 {
     struct front_queue *q = &f->queue[i];
-    uint64_t gpa = FRONT_GPA + i * QUEUE_BYTES;
+    uint64_t area[3];
     int64_t err;
 
-    q->desc = (void *)(f->mem + i * QUEUE_BYTES + DESC_OFF);
-    q->avail = (void *)(f->mem + i * QUEUE_BYTES + AVAIL_OFF);
-    q->used = (void *)(f->mem + i * QUEUE_BYTES + USED_OFF);
-    q->used_seen = 0;
+    ring_init(&q->ring, f->mem + i * RING_BYTES, FRONT_GPA + i * RING_BYTES, f->features, f->lane_descs);
+    ring_areas(&q->ring, area);
     if ((err = numbers(f, BLK_SET_VRING_NUM, 2, i, FRONT_NUM, 0, 0, "SET_VRING_NUM")) < 0 ||
-        (err = numbers(f, BLK_SET_VRING_ADDR, 4, i, gpa + DESC_OFF, gpa + AVAIL_OFF, gpa + USED_OFF,
-                       "SET_VRING_ADDR")) < 0 ||
-        (err = numbers(f, BLK_SET_VRING_BASE, 2, i, 0, 0, 0, "SET_VRING_BASE")) < 0 ||
+        (err = numbers(f, BLK_SET_VRING_ADDR, 4, i, area[0], area[1], area[2], "SET_VRING_ADDR")) < 0 ||
+        (err = numbers(f, BLK_SET_VRING_BASE, 2, i, ring_base(&q->ring), 0, 0, "SET_VRING_BASE")) < 0 ||
         (err = send_cap(f, BLK_SET_VRING_CALL, (int)i, q->call, RIGHT_CALL, "SET_VRING_CALL")) < 0 ||
         (err = send_cap(f, BLK_SET_VRING_KICK, (int)i, q->kick, RIGHT_BIND, "SET_VRING_KICK")) < 0) {
         return err;
     }
     return numbers(f, BLK_SET_VRING_ENABLE, 2, i, 1, 0, 0, "SET_VRING_ENABLE");
+}
+
+int64_t front_queue_stop(struct front *f, uint32_t i, uint64_t *base)
+{
+    struct msg m;
+    int64_t err;
+
+    for (;;) {
+        msg_begin(&m, BLK_GET_VRING_BASE);
+        msg_put(&m, i);
+        err = call(f, &m, NULL);
+        if (err != SK_EAGAIN) {
+            break;
+        }
+        if (sys_wait(sys_now_ns() + WAIT_NS).value < 0) { /* the state signal, or an interrupt */
+            return SK_ETIMEDOUT;
+        }
+    }
+    *base = err < 0 ? 0 : msg_get(&m);
+    return err < 0 ? err : msg_end(&m);
 }
 
 int64_t front_queue(struct front *f)
@@ -191,7 +208,7 @@ int64_t front_queue(struct front *f)
     int64_t err = numbers(f, BLK_SET_FEATURES, 1, f->features, 0, 0, 0, "SET_FEATURES");
 
     for (uint32_t i = 0; i < f->queues && err >= 0; i++) {
-        err = queue_start(f, i);
+        err = front_queue_start(f, i);
     }
     return err;
 }
@@ -244,76 +261,49 @@ int64_t front_reset(struct front *f)
     return err;
 }
 
-/* Fills in a table whose first descriptor has the number `first`; returns their number. */
-static uint32_t table_fill(struct front *f, struct virtq_desc *table, uint16_t first, uint32_t lane, uint32_t type,
-                           const struct front_seg *seg, uint32_t pieces)
+/* Where the lane's request has an indirect table; NULL: its descriptors are direct. */
+static void *lane_table(const struct front *f, uint32_t lane)
 {
-    uint64_t data = FRONT_GPA + DATA_OFF + (uint64_t)lane * f->lane_bytes;
-    struct virtq_desc *d = table;
-    bool out = type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
-    uint16_t dir = out ? 0 : VIRTQ_DESC_F_WRITE;
-
-    *d++ = (struct virtq_desc){FRONT_GPA + HEADER_OFF + lane * sizeof(struct virtio_blk_req),
-                               sizeof(struct virtio_blk_req), VIRTQ_DESC_F_NEXT, ++first};
-    for (uint32_t i = 0; i < pieces; i++) {
-        *d++ = (struct virtq_desc){data + seg[i].off, seg[i].len, (uint16_t)(dir | VIRTQ_DESC_F_NEXT), ++first};
-    }
-    *d = (struct virtq_desc){FRONT_GPA + STATUS_OFF + lane, 1, VIRTQ_DESC_F_WRITE, 0};
-    return pieces + 2;
+    return f->lane_descs == 1 || f->indirect ? f->mem + TABLE_OFF + lane * TABLE_BYTES : NULL;
 }
 
-struct virtq_desc *front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector,
-                              const struct front_seg *seg, uint32_t pieces)
+uint8_t front_lane_status(const struct front *f, uint32_t lane)
 {
-    struct front_queue *q = &f->queue[lane % f->queues];
+    return ((volatile uint8_t *)f->mem)[STATUS_OFF + lane];
+}
+
+void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const struct front_seg *seg,
+                uint32_t pieces)
+{
+    static struct ring_buf buf[FRONT_PIECES + 2];
     struct virtio_blk_req *h = (void *)(f->mem + HEADER_OFF + lane * sizeof(*h));
-    uint16_t head = (uint16_t)(lane / f->queues * f->lane_descs);
-    struct virtq_desc *table = &q->desc[head];
+    uint64_t data = FRONT_GPA + DATA_OFF + (uint64_t)lane * f->lane_bytes;
+    bool out = type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
 
     *h = (struct virtio_blk_req){.type = type, .sector = sector};
-    f->mem[STATUS_OFF + lane] = 0xff;
-    if (f->lane_descs == 1 || f->indirect) {
-        uint32_t off = TABLE_OFF + lane * TABLE_BYTES;
-
-        table = (void *)(f->mem + off);
-        q->desc[head] =
-            (struct virtq_desc){FRONT_GPA + off, table_fill(f, table, 0, lane, type, seg, pieces) * sizeof(*table),
-                                VIRTQ_DESC_F_INDIRECT, 0};
-    } else {
-        (void)table_fill(f, table, head, lane, type, seg, pieces);
+    f->mem[STATUS_OFF + lane] = FRONT_NO_STATUS;
+    buf[0] = (struct ring_buf){FRONT_GPA + HEADER_OFF + lane * sizeof(*h), sizeof(*h), false};
+    for (uint32_t i = 0; i < pieces; i++) {
+        buf[1 + i] = (struct ring_buf){data + seg[i].off, seg[i].len, !out};
     }
-    q->avail->ring[q->avail->idx % FRONT_NUM] = head;
-    __atomic_store_n(&q->avail->idx, (uint16_t)(q->avail->idx + 1),
-                     __ATOMIC_RELEASE); /* pairs with the server's read */
-    q->posted = true;
-    return table;
+    buf[1 + pieces] = (struct ring_buf){FRONT_GPA + STATUS_OFF + lane, 1, true};
+    ring_post(&f->queue[lane % f->queues].ring, lane / f->queues, buf, pieces + 2, lane_table(f, lane),
+              FRONT_GPA + TABLE_OFF + lane * TABLE_BYTES);
 }
 
-static void queue_kick(struct front *f, struct front_queue *q)
+void front_break(struct front *f, uint32_t lane, unsigned way)
 {
-    volatile uint16_t *avail_event = (volatile uint16_t *)(void *)&q->used->ring[FRONT_NUM];
-
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set avail_event */
-    if ((f->features & VIRTIO_F_EVENT_IDX) ? *avail_event != q->avail->idx
-                                           : !(q->used->flags & VIRTQ_USED_F_NO_NOTIFY)) {
-        f->kicks++;
-        sys_signal_raise(q->kick);
-    }
-    q->posted = false;
+    ring_break(&f->queue[lane % f->queues].ring, lane / f->queues, lane_table(f, lane), way);
 }
 
 void front_kick(struct front *f)
 {
     for (uint32_t i = 0; i < f->queues; i++) {
-        if (f->queue[i].posted) {
-            queue_kick(f, &f->queue[i]);
+        if (ring_wants_kick(&f->queue[i].ring)) {
+            f->kicks++;
+            sys_signal_raise(f->queue[i].kick);
         }
     }
-}
-
-static bool queue_ready(const struct front_queue *q)
-{
-    return __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) != q->used_seen;
 }
 
 /* A queue with something used; if there is none, all of them ask for an interrupt. */
@@ -321,12 +311,12 @@ static struct front_queue *queue_used(struct front *f)
 {
     for (unsigned turn = 0; turn < 2; turn++) {
         for (uint32_t i = 0; i < f->queues; i++) {
-            if (queue_ready(&f->queue[i])) {
+            if (ring_has_used(&f->queue[i].ring)) {
                 return &f->queue[i];
             }
-            *(volatile uint16_t *)&f->queue[i].avail->ring[FRONT_NUM] = f->queue[i].used_seen; /* used_event */
+            ring_ask(&f->queue[i].ring);
         }
-        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it set used.idx */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the server's fence after it has shown used entries */
     }
     return NULL;
 }
@@ -344,12 +334,11 @@ bool front_complete(struct front *f, uint32_t *lane, uint8_t *status, uint32_t *
         }
         f->calls += r.extra == 1;
     }
-    struct virtq_used_elem e = q->used->ring[q->used_seen % FRONT_NUM];
+    uint32_t slot;
+    bool ok = ring_take(&q->ring, &slot, written);
 
-    q->used_seen++;
-    *lane = e.id / f->lane_descs * f->queues + (uint32_t)(q - f->queue);
-    *written = e.len;
-    if (e.id % f->lane_descs || *lane >= FRONT_LANES) {
+    *lane = slot * f->queues + (uint32_t)(q - f->queue);
+    if (!ok || *lane >= FRONT_LANES) {
         return false;
     }
     *status = f->mem[STATUS_OFF + *lane];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The front-end of a block session (proto/blk.h) with a virtio driver's side of its split queues, without a VM. */
+/* The front-end of a block session (proto/blk.h) with a virtio driver's side of its queues (ring.c), without a VM. */
 #pragma once
 
 #include <abi/types.h>
@@ -18,8 +18,52 @@ struct front_seg {
     uint32_t off, len; /* in the lane's data */
 };
 
+/* A queue as its driver has it. A request in it has a slot, and is a chain of direct descriptors or an indirect one. */
+struct ring {
+    uint8_t *mem; /* RING_BYTES of the shared memory, at gpa */
+    uint64_t gpa;
+    uint64_t features;
+    uint32_t slot_descs;       /* places of each slot (split) */
+    uint16_t next, used;       /* split: free-running; packed: places */
+    bool next_wrap, used_wrap; /* packed, as all below */
+    uint16_t unkicked;         /* made available since the last kick; packed: descriptors */
+    uint16_t head[FRONT_NUM];  /* where the slot's chain begins, */
+    bool head_wrap[FRONT_NUM]; /* in which lap, */
+    uint16_t count[FRONT_NUM]; /* and its length */
+};
+
+#define RING_BYTES 0x4000u
+
+/* A buffer of a request. */
+struct ring_buf {
+    uint64_t gpa;
+    uint32_t len;
+    bool write;
+};
+
+/* Zeroes the memory. */
+void ring_init(struct ring *r, uint8_t *mem, uint64_t gpa, uint64_t features, uint32_t slot_descs);
+/* Guest-physical addresses of the three areas, for SET_VRING_ADDR. */
+void ring_areas(const struct ring *r, uint64_t area[3]);
+/* The base of a new queue. */
+uint64_t ring_base(const struct ring *r);
+/* Makes a chain available; table: shared memory for an indirect table, which is at table_gpa, or NULL. */
+void ring_post(struct ring *r, uint32_t slot, const struct ring_buf *buf, uint32_t count, void *table,
+               uint64_t table_gpa);
+/* Does the device want to be told of what was made available since the last time? */
+bool ring_wants_kick(struct ring *r);
+bool ring_has_used(const struct ring *r);
+/* The device is to interrupt when it returns the next chain. */
+void ring_ask(struct ring *r);
+/* Takes the next used chain. False: it is none that was made available. */
+bool ring_take(struct ring *r, uint32_t *slot, uint32_t *written);
+/* Breaks the rules in one of RING_WAYS ways, about the request posted last, of three buffers. */
+#define RING_WAYS 4u
+void ring_break(struct ring *r, uint32_t slot, void *table, unsigned way);
+
 struct front {
     cap_t gate;
+    bool packed; /* an option */
     uint64_t features;
     struct virtio_blk_config config;
     uint8_t *mem; /* shared with the server, at FRONT_GPA */
@@ -33,11 +77,7 @@ struct front {
     uint32_t queues; /* lane l is on queue l % queues, as number l / queues */
     struct front_queue {
         cap_t kick, call;
-        struct virtq_desc *desc;
-        struct virtq_avail *avail;
-        struct virtq_used *used;
-        uint16_t used_seen;
-        bool posted; /* since the last kick */
+        struct ring ring;
     } queue[FRONT_QUEUES];
     uint64_t kicks, calls;
 };
@@ -52,14 +92,23 @@ int64_t front_reset(struct front *f);
 int64_t front_writeback(struct front *f, bool on);
 /* After a reset: features and queues again. */
 int64_t front_queue(struct front *f);
+/* Stops one queue when its requests in flight have ended: *base is where it stands. */
+int64_t front_queue_stop(struct front *f, uint32_t i, uint64_t *base);
+/* Starts one queue, as new. */
+int64_t front_queue_start(struct front *f, uint32_t i);
 
 static inline uint8_t *front_data(struct front *f, uint32_t lane)
 {
     return f->mem + FRONT_DATA + (size_t)lane * f->lane_bytes;
 }
-/* Makes a request available in the lane; returns its descriptors: header, pieces, status. */
-struct virtq_desc *front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector,
-                              const struct front_seg *seg, uint32_t pieces);
+/* The lane's status byte as it is now; FRONT_NO_STATUS: the request has not ended. */
+#define FRONT_NO_STATUS 0xff
+uint8_t front_lane_status(const struct front *f, uint32_t lane);
+/* Makes a request available in the lane: header, pieces, status. */
+void front_post(struct front *f, uint32_t lane, uint32_t type, uint64_t sector, const struct front_seg *seg,
+                uint32_t pieces);
+/* Breaks the ring about the lane's request, which was posted last and has one piece. */
+void front_break(struct front *f, uint32_t lane, unsigned way);
 void front_kick(struct front *f);
 /* The next completed lane and its status byte; blocks. False: nothing within 40 s. */
 bool front_complete(struct front *f, uint32_t *lane, uint8_t *status, uint32_t *written);

@@ -32,6 +32,7 @@ static const struct {
     {"align", &opt.align, NULL},     {"ms", &opt.ms, NULL},           {"readonly", NULL, &opt.readonly},
     {"hostile", NULL, &opt.hostile}, {"patient", NULL, &opt.patient}, {"ranges", NULL, &opt.ranges},
     {"gaps", NULL, &opt.gaps},       {"journal", NULL, &opt.journal}, {"write-through", NULL, &opt.write_through},
+    {"packed", NULL, &front.packed}, {"queue-resets", NULL, &opt.queue_resets},
 };
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
@@ -97,7 +98,9 @@ static bool run(void)
     if (opt.load) {
         return load_run();
     }
-    return opt.journal ? journal_run() : check_refusals() && lanes_run() && (!opt.hostile || check_hostile());
+    return opt.journal ? journal_run()
+                       : check_refusals() && lanes_run() && (!opt.queue_resets || check_queue_resets()) &&
+                             (!opt.hostile || check_hostile());
 }
 
 int main(int argc, char **argv)

@@ -57,8 +57,9 @@ void blkdev_attach(struct blkdev *d, const struct blk_target *target)
     bool cache = ns->ctrl->id.vwc;
 
     d->target = *target;
-    d->offered = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_BLK_F_SIZE_MAX |
-                 VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_TOPOLOGY;
+    d->offered = VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
+                 VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_TOPOLOGY;
+    d->offered |= target->packed ? VIRTIO_F_RING_PACKED : 0;
     d->offered |= cache ? VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE : 0;
     d->offered |= target->readonly ? VIRTIO_BLK_F_RO : 0;
     d->config = (struct virtio_blk_config){
@@ -147,7 +148,7 @@ int64_t blkdev_vring_num(struct blkdev *d, uint64_t index, uint64_t num)
     if (err) {
         return err;
     }
-    if (!is_pow2(num) || num > BLK_QUEUE_SIZE) {
+    if (num == 0 || num > BLK_QUEUE_SIZE || !((d->features & VIRTIO_F_RING_PACKED) || is_pow2(num))) {
         return SK_EINVAL;
     }
     q->config.num = (uint32_t)num;
@@ -165,16 +166,21 @@ static void log_area(const struct blkdev *d, const char *name, uint64_t gpa, uin
              (unsigned long long)gpa, (unsigned long long)(gpa + len), (unsigned long)at, (unsigned long)(at + len));
 }
 
+static unsigned long host_address(const struct blkdev *d, uint64_t gpa)
+{
+    return (unsigned long)(uintptr_t)gmem_ptr(&d->mem, gpa, 1);
+}
+
 static void log_queue(const struct blkdev *d, const struct blk_queue *q)
 {
     const struct vring_config *c = &q->config;
+    bool packed = (c->features & VIRTIO_F_RING_PACKED) != 0;
 
     log_area(d, "desc", c->desc, VIRTQ_DESC_BYTES(c->num));
-    log_area(d, "avail", c->avail, VIRTQ_AVAIL_BYTES(c->num));
-    log_area(d, "used", c->used, VIRTQ_USED_BYTES(c->num));
-    log_info("VQ[0x%lx]: num=%u d:0x%lx a:0x%lx u:0x%lx", (unsigned long)(uintptr_t)q, c->num,
-             (unsigned long)(uintptr_t)q->vq.desc, (unsigned long)(uintptr_t)q->vq.avail,
-             (unsigned long)(uintptr_t)q->vq.used);
+    log_area(d, "avail", c->avail, packed ? VIRTQ_PEVENT_BYTES : VIRTQ_AVAIL_BYTES(c->num));
+    log_area(d, "used", c->used, packed ? VIRTQ_PEVENT_BYTES : VIRTQ_USED_BYTES(c->num));
+    log_info("VQ[0x%lx]: num=%u d:0x%lx a:0x%lx u:0x%lx%s", (unsigned long)(uintptr_t)q, c->num,
+             host_address(d, c->desc), host_address(d, c->avail), host_address(d, c->used), packed ? " packed" : "");
 }
 
 int64_t blkdev_vring_addr(struct blkdev *d, uint64_t index, uint64_t desc, uint64_t avail, uint64_t used)
@@ -205,11 +211,11 @@ int64_t blkdev_vring_base(struct blkdev *d, uint64_t index, uint64_t base)
     if (err) {
         return err;
     }
-    if (base > UINT16_MAX) {
+    if (base > ((d->features & VIRTIO_F_RING_PACKED) ? UINT32_MAX : UINT16_MAX)) {
         return SK_EINVAL;
     }
-    q->config.base = (uint16_t)base;
-    return SK_OK;
+    q->config.base = (uint32_t)base;
+    return q->ready ? vring_init(&q->vq, &d->mem, &q->config) : SK_OK;
 }
 
 int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
@@ -230,6 +236,7 @@ int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
         return SK_EBUSY;
     }
     q->config.features = d->features;
+    q->config.base = vring_base(&q->vq);
     int64_t err = vring_init(&q->vq, &d->mem, &q->config);
 
     if (err) {
@@ -241,6 +248,15 @@ int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
     q->enabled = true;
     blkdev_kick(q); /* what was made available before */
     return SK_OK;
+}
+
+bool blkdev_queue_stop(struct blkdev *d, uint64_t index, uint32_t *base)
+{
+    struct blk_queue *q = &d->queue[index];
+
+    q->enabled = false;
+    *base = q->ready ? vring_base(&q->vq) : 0;
+    return q->busy == 0;
 }
 
 bool blkdev_stop(struct blkdev *d)

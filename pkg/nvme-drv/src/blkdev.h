@@ -37,6 +37,7 @@ struct blk_target {
     uint64_t first, blocks;
     uint32_t live; /* of ns when it was found: blk_target_lost() */
     bool readonly, whole;
+    bool packed; /* packed rings are offered */
     char id[VIRTIO_BLK_ID_BYTES + 1]; /* for GET_ID */
 };
 
@@ -54,8 +55,8 @@ struct blk_req {
     uint64_t start_ns;        /* its chain was taken */
     uint64_t bytes;           /* for the statistics */
     uint32_t written;         /* bytes to report when it succeeds */
-    uint16_t head;
-    uint16_t pending; /* commands in flight, and 1 while it is being submitted */
+    uint32_t head;            /* of its chain, for vring_push() */
+    uint16_t pending;         /* commands in flight, and 1 while it is being submitted */
     uint16_t next_free;
     uint8_t type;   /* enum virtio_blk_type */
     uint8_t kind;   /* enum stat_kind */
@@ -126,7 +127,8 @@ __attribute__((warn_unused_result)) int64_t blkdev_vring_num(struct blkdev *d, u
 __attribute__((warn_unused_result)) int64_t blkdev_vring_addr(struct blkdev *d, uint64_t index, uint64_t desc,
                                                               uint64_t avail, uint64_t used);
 __attribute__((warn_unused_result)) int64_t blkdev_vring_base(struct blkdev *d, uint64_t index, uint64_t base);
-/* Starts or stops taking chains. Starting: SK_EINVAL when addresses are missing, SK_EBUSY while it is broken. */
+/* Starts or stops taking chains; started again it goes on where it stopped. Starting: SK_EINVAL when addresses are
+ * missing, SK_EBUSY while it is broken. */
 __attribute__((warn_unused_result)) int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable);
 
 /* Work has arrived in the queue. */
@@ -137,6 +139,8 @@ void blkdev_flush(void);
 /* The time that qos->arm() was told has come. */
 void blkdev_limit_over(struct blkdev *d);
 
+/* Stops one queue (an index that blkdev_vring_num() takes). True: its requests have ended, *base is where it stands. */
+bool blkdev_queue_stop(struct blkdev *d, uint64_t index, uint32_t *base);
 /* Stops all queues; their requests do not wait for limits any more. True: all requests have ended; false: call again
  * later (changed() tells when). */
 bool blkdev_stop(struct blkdev *d);

@@ -143,6 +143,7 @@ static void client_claim(struct client *c)
         }
     }
     c->state = CLIENT_READY;
+    c->target.packed = c->options->packed;
     client_attach(c);
     if (c->changed || c->dynamic) {
         client_use(c);

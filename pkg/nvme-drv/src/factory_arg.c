@@ -33,6 +33,10 @@ const char *factory_arg(struct client_options *o, const char *text)
         o->readonly = true;
         return NULL;
     }
+    if (strcmp(text, "packed") == 0) {
+        o->packed = true;
+        return NULL;
+    }
     if (device) {
         if (o->device || *device == 0) {
             return "exactly one device is needed";
@@ -41,7 +45,7 @@ const char *factory_arg(struct client_options *o, const char *text)
         return NULL;
     }
     if (!ds_max) {
-        return "known are device=DISK, ds-max=N, read-only, max-iops=N, max-mbps=N and burst=MS";
+        return "known are device=DISK, ds-max=N, read-only, packed, max-iops=N, max-mbps=N and burst=MS";
     }
     unsigned long n = strtoul(ds_max, &end, 10);
 

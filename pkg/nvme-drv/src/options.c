@@ -19,7 +19,8 @@ enum {
     OPT_NOMSI,
     OPT_NOMSIX,
     OPT_IO_TIMEOUT,
-    OPT_CONSOLE
+    OPT_CONSOLE,
+    OPT_PACKED,
 };
 
 static const struct option long_options[] = {
@@ -34,6 +35,7 @@ static const struct option long_options[] = {
     {"nomsi", no_argument, NULL, OPT_NOMSI},
     {"nomsix", no_argument, NULL, OPT_NOMSIX},
     {"io-timeout", required_argument, NULL, OPT_IO_TIMEOUT},
+    {"packed", no_argument, NULL, OPT_PACKED},
     {"console", no_argument, NULL, OPT_CONSOLE},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
@@ -112,6 +114,10 @@ static bool client_option(struct parser *p, int option, const char *name, const 
     if (option == OPT_LIMIT) {
         return limit_option(p, c, name, value);
     }
+    if (option == OPT_PACKED) {
+        c->packed = true;
+        return true;
+    }
     if (option == OPT_READONLY) {
         c->readonly = true;
         return true;
@@ -156,6 +162,7 @@ static bool handle(struct parser *p, int option, const char *long_name, char **a
     case OPT_DEVICE:
     case OPT_DS_MAX:
     case OPT_READONLY:
+    case OPT_PACKED:
     case OPT_LIMIT:
         return client_option(p, option, long_name, optarg);
     case OPT_NOSGL:
@@ -184,7 +191,7 @@ static bool handle(struct parser *p, int option, const char *long_name, char **a
         /* in a cluster of short options, optind still stands at it */
         (void)snprintf(name, sizeof(name), "-%c", optopt);
         return fail(p,
-                    "unknown option %s; known are --client --device --ds-max --readonly --max-iops --max-mbps "
+                    "unknown option %s; known are --client --device --ds-max --readonly --packed --max-iops --max-mbps "
                     "--burst --nosgl --nomsi --nomsix --io-timeout --console -v -q",
                     optopt > 0x20 && optopt < 0x7f ? name : argv[optind - 1]);
     }

@@ -17,6 +17,7 @@ struct client_options {
     const char *device; /* SN:nNSID, GUID or label */
     unsigned ds_max;    /* memory regions */
     bool readonly;
+    bool packed; /* packed rings are offered */
     struct limit_options limit;
 };
 

@@ -109,12 +109,12 @@ void session_changed(void *ctx)
 
 /* --- operations --- */
 
-/* Stops all queues and gives requests in flight a moment to end. */
-static int64_t stop_queues(struct client *c)
+/* Handles completions for a moment, until stopped(c, ctx) says that what it stops is idle. */
+static int64_t wait_idle(struct client *c, bool (*stopped)(struct client *c, void *ctx), void *ctx)
 {
     uint64_t limit = sys_now_ns() + IDLE_NS;
 
-    while (!blkdev_stop(&c->blk)) {
+    while (!stopped(c, ctx)) {
         if (sys_now_ns() > limit) {
             c->wants_idle = true;
             return SK_EAGAIN;
@@ -126,6 +126,17 @@ static int64_t stop_queues(struct client *c)
         sys_thread_yield();
     }
     return SK_OK;
+}
+
+static bool all_stopped(struct client *c, void *ctx)
+{
+    (void)ctx;
+    return blkdev_stop(&c->blk);
+}
+
+static int64_t stop_queues(struct client *c)
+{
+    return wait_idle(c, all_stopped, NULL);
 }
 
 static void announce(struct client *c)
@@ -300,20 +311,32 @@ static int64_t op_rem_mem(struct client *c, struct msg *m)
     return err;
 }
 
+struct queue_stop {
+    uint64_t index;
+    uint32_t base;
+};
+
+static bool queue_stopped(struct client *c, void *ctx)
+{
+    struct queue_stop *s = ctx;
+
+    return blkdev_queue_stop(&c->blk, s->index, &s->base);
+}
+
 static int64_t op_get_base(struct client *c, struct msg *m, struct msg *reply)
 {
-    uint64_t index = msg_get(m);
+    struct queue_stop s = {.index = msg_get(m)};
     int64_t err = msg_end(m);
 
-    if (err) {
-        return err;
+    if (!err && s.index >= BLK_QUEUES) {
+        err = SK_ERANGE;
     }
-    if (index >= BLK_QUEUES) {
-        return SK_ERANGE;
-    }
-    err = stop_queues(c);
     if (!err) {
-        msg_put(reply, c->blk.queue[index].ready ? c->blk.queue[index].vq.next_avail : 0u);
+        err = wait_idle(c, queue_stopped, &s);
+    }
+    if (!err) {
+        blkdev_flush(); /* what has ended is shown to the driver */
+        msg_put(reply, s.base);
     }
     return err;
 }

@@ -44,9 +44,11 @@ static void test_good(void **state)
     assert_string_equal(o.client[0].device, "MYNVMECTLSN:n1");
     assert_int_equal(o.client[0].ds_max, 5);
     assert_false(o.client[0].readonly);
-    assert_true(parse(&o, "x --nosgl --client a --readonly --device A --client b --device=B --nomsi --nomsix -vv"));
+    assert_true(
+        parse(&o, "x --nosgl --client a --readonly --device A --client b --device=B --nomsi --packed --nomsix -vv"));
     assert_int_equal(o.level, LOG_DEBUG);
-    assert_true(o.no_sgl && o.no_msi && o.no_msix && o.client[0].readonly && !o.client[1].readonly);
+    assert_true(o.no_sgl && o.no_msi && o.no_msix && o.client[1].packed && !o.client[0].packed &&
+                o.client[0].readonly && !o.client[1].readonly);
     assert_int_equal(o.client[1].ds_max, OPTIONS_DS_DEFAULT);
     assert_true(parse(&o, "x -q"));
     assert_int_equal(o.level, LOG_ERROR);
@@ -138,6 +140,7 @@ static void test_factory_arguments(void **state)
     assert_true(c.limit.iops == 3000 && c.limit.mbps == 20 && c.limit.burst_ms == 7);
     assert_false(c.readonly);
     assert_null(factory_arg(&c, "read-only"));
+    assert_null(factory_arg(&c, "packed"));
     assert_string_equal(c.device, "A=B:n1");
     assert_int_equal(c.ds_max, 16);
     assert_true(c.readonly);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Constants and ring structures of virtio, version 1.2 [virtio-1.2]: device status, feature bits, device types, the
- * split virtqueue. All fields are little endian, as is the only machine we run on. */
+ * split and the packed virtqueue. All fields are little endian, as is the only machine we run on. */
 #pragma once
 
 #include <stddef.h>
@@ -82,3 +82,30 @@ _Static_assert(offsetof(struct virtq_used, ring) == 4, "virtq_used layout");
 #define VIRTQ_DESC_ALIGN 16
 #define VIRTQ_AVAIL_ALIGN 2
 #define VIRTQ_USED_ALIGN 4
+
+/* Packed virtqueue: element of the descriptor ring [virtio-1.2 2.8.6] */
+#define VIRTQ_PDESC_F_AVAIL (1 << 7)
+#define VIRTQ_PDESC_F_USED (1 << 15)
+struct virtq_pdesc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t id;
+    uint16_t flags; /* VIRTQ_DESC_F_*, VIRTQ_PDESC_F_* */
+};
+_Static_assert(sizeof(struct virtq_pdesc) == 16, "virtq_pdesc layout");
+_Static_assert(offsetof(struct virtq_pdesc, len) == 8, "virtq_pdesc layout");
+_Static_assert(offsetof(struct virtq_pdesc, id) == 12, "virtq_pdesc layout");
+_Static_assert(offsetof(struct virtq_pdesc, flags) == 14, "virtq_pdesc layout");
+
+/* Event suppression: the driver's and the device's area [virtio-1.2 2.8.14] */
+#define VIRTQ_PEVENT_ENABLE 0
+#define VIRTQ_PEVENT_DISABLE 1
+#define VIRTQ_PEVENT_DESC 2 /* only with EVENT_IDX */
+struct virtq_pevent {
+    uint16_t desc;  /* 14:0 position in the ring, 15 wrap counter */
+    uint16_t flags; /* 1:0 VIRTQ_PEVENT_* */
+};
+#define VIRTQ_PEVENT_BYTES 4ull
+#define VIRTQ_PEVENT_ALIGN 4
+_Static_assert(sizeof(struct virtq_pevent) == VIRTQ_PEVENT_BYTES, "virtq_pevent layout");
+_Static_assert(offsetof(struct virtq_pevent, flags) == 2, "virtq_pevent layout");

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <util/bits.h>
 #include <virtio/blk.h>
+#include <virtio/vring.h>
 
 #define WAIT_SAY_NS (4 * BLK_SECOND_NS)
 #define WAIT_SERVER_NS (20 * BLK_SECOND_NS) /* for a server that takes calls */
@@ -34,12 +35,12 @@
 #define CONFIG_LONGEST 96u /* more than any version of struct virtio_blk_config has */
 #define CONFIG_WRITEBACK ((unsigned)offsetof(struct virtio_blk_config, writeback))
 #define CONFIG_NUM_QUEUES ((unsigned)offsetof(struct virtio_blk_config, num_queues))
-#define PACKED_BASE 0x80008000u /* both indices 0, both wrap counters 1 */
 
 /* The device type's own bits, and those of the transport that work through a proxy: the ring formats are the server's
- * business. NOTIFICATION_DATA would be lost in a doorbell, ACCESS_PLATFORM and RING_RESET are not implemented. */
+ * business. NOTIFICATION_DATA would be lost in a doorbell, ACCESS_PLATFORM is not implemented. */
 #define FEATURES_PASSED                                                                                                \
-    (FIELD(23, 0) | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER)
+    (FIELD(23, 0) | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER |           \
+     VIRTIO_F_RING_RESET)
 
 struct blk *blk_list;
 
@@ -51,6 +52,28 @@ static struct blk *blk_of(struct virtio_dev *d)
 static int blk_reset(struct virtio_dev *d)
 {
     return (int)blk_session_reset(blk_of(d));
+}
+
+static int blk_queue_reset(struct virtio_dev *d, unsigned q)
+{
+    return (int)blk_session_queue_stop(blk_of(d), q);
+}
+
+/* What the server was not ready for before. True: it was a reset of the device. */
+static bool resets_continue(struct blk *b)
+{
+    if (b->dev.resetting) {
+        if (blk_reset(&b->dev) != SK_EAGAIN) {
+            virtio_reset_done(&b->dev);
+        }
+        return true;
+    }
+    for (unsigned q = 0; q < b->queue_count; q++) {
+        if (b->dev.queue[q].resetting && blk_queue_reset(&b->dev, q) != SK_EAGAIN) {
+            virtio_queue_reset_done(&b->dev, q);
+        }
+    }
+    return false;
 }
 
 /* --- events --- */
@@ -92,10 +115,7 @@ static void state_event(void *ctx)
     if (!b->open) { // still in the probe, which asks by itself
         return;
     }
-    if (b->dev.resetting) {
-        if (blk_reset(&b->dev) != SK_EAGAIN) {
-            virtio_reset_done(&b->dev);
-        }
+    if (resets_continue(b)) {
         return;
     }
     int64_t err = blk_status(b, sys_now_ns() + BLK_CALL_NS, &status);
@@ -131,7 +151,7 @@ static int blk_queue_start(struct virtio_dev *d, unsigned q)
     struct blk *b = blk_of(d);
     const struct virtio_queue *vq = &d->queue[q];
     const uint64_t num = vq->size, area[] = {vq->desc, vq->driver, vq->device}, enable = 1;
-    const uint64_t base = d->accepted & VIRTIO_F_RING_PACKED ? PACKED_BASE : 0;
+    const uint64_t base = d->accepted & VIRTIO_F_RING_PACKED ? VRING_BASE_PACKED : VRING_BASE_SPLIT;
     int64_t err = blk_queue_call(b, BLK_SET_VRING_NUM, q, &num, 1);
 
     err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ADDR, q, area, 3);
@@ -177,6 +197,7 @@ static const struct virtio_ops blk_ops = {
     .queue_start = blk_queue_start,
     .notify = blk_notify,
     .reset = blk_reset,
+    .queue_reset = blk_queue_reset,
     .config_write = blk_config_write,
 };
 

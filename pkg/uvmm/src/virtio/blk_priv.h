@@ -57,6 +57,8 @@ int64_t blk_open(struct blk *b);
 int64_t blk_set_features(struct blk *b, uint64_t features);
 /* SK_EAGAIN: requests are in flight; the state signal tells when to try again. */
 int64_t blk_session_reset(struct blk *b);
+/* The same for one queue. Its base is of no use: the driver makes the queue anew. */
+int64_t blk_session_queue_stop(struct blk *b, unsigned q);
 
 /* The disks, in the order of their nodes. */
 extern struct blk *blk_list;

@@ -169,3 +169,23 @@ int64_t blk_session_reset(struct blk *b)
     }
     return err;
 }
+
+int64_t blk_session_queue_stop(struct blk *b, unsigned q)
+{
+    struct msg m;
+
+    if (!b->open) {
+        return SK_OK;
+    }
+    msg_begin(&m, BLK_GET_VRING_BASE);
+    msg_put(&m, q);
+    int64_t err = blk_call(b, &m);
+    if (err >= 0) {
+        (void)msg_get(&m);
+        err = msg_end(&m);
+    }
+    if (err < 0 && err != SK_EAGAIN) {
+        log_error(LOG_VIRTIO, "%s: stopping queue %u at the block server: %s", b->name, q, sk_strerror(err));
+    }
+    return err;
+}

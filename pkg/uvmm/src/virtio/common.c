@@ -4,8 +4,8 @@
  *
  * The driver may write anything at any time. What counts:
  * - features only before FEATURES_OK; queue registers only while the queue is disabled;
- * - a queue is enabled only with FEATURES_OK; one with registers that cannot work breaks the device
- * (DEVICE_NEEDS_RESET);
+ * - a queue is enabled only with FEATURES_OK, and reset by itself only with RING_RESET and DRIVER_OK; one with
+ * registers that cannot work breaks the device (DEVICE_NEEDS_RESET);
  * - status bits are never cleared but by a reset, and while a reset goes on nothing counts. */
 
 #include "../gmem.h"
@@ -172,12 +172,35 @@ static void resetting_set(struct virtio_dev *d, bool on)
     d->resetting = on;
 }
 
+void virtio_queue_reset_done(struct virtio_dev *d, unsigned q)
+{
+    uint16_t size = d->queue[q].size_max;
+
+    d->queue[q] = (struct virtio_queue){.size_max = size, .size = size, .vector = VIRTIO_NO_VECTOR};
+}
+
+/* The driver reads queue_reset as 1 until the device has let go of the queue [virtio-1.2 4.1.4.3.1]. */
+static void queue_reset(struct virtio_dev *d, unsigned q)
+{
+    struct virtio_queue *vq = &d->queue[q];
+
+    if (!(d->accepted & VIRTIO_F_RING_RESET) || !(d->status & VIRTIO_STATUS_DRIVER_OK) || vq->resetting) {
+        return;
+    }
+    bool started = vq->started;
+
+    virtio_doorbell_set(d, q, CAP_NULL);
+    vq->started = false;
+    vq->resetting = started && d->ops->queue_reset(d, q) == SK_EAGAIN;
+    if (!vq->resetting) {
+        virtio_queue_reset_done(d, q);
+    }
+}
+
 void virtio_reset_done(struct virtio_dev *d)
 {
     for (unsigned q = 0; q < d->queue_count; q++) {
-        uint16_t size = d->queue[q].size_max;
-
-        d->queue[q] = (struct virtio_queue){.size_max = size, .size = size, .vector = VIRTIO_NO_VECTOR};
+        virtio_queue_reset_done(d, q);
     }
     d->accepted = 0;
     d->offered_select = d->accepted_select = 0;
@@ -319,6 +342,7 @@ uint64_t virtio_common_read(struct virtio_dev *d, unsigned off, unsigned width)
         c.queue_desc = vq->desc;
         c.queue_driver = vq->driver;
         c.queue_device = vq->device;
+        c.queue_reset = vq->resetting;
     }
     if (width <= sizeof(v) && range_ok(off, width, sizeof(c))) {
         memcpy(&v, (const uint8_t *)&c + off, width);
@@ -342,7 +366,7 @@ static void accepted_write(struct virtio_dev *d, uint32_t v)
 
 static void queue_enable(struct virtio_dev *d, struct virtio_queue *vq, uint64_t value)
 {
-    if (value != 1 || !(d->status & VIRTIO_STATUS_FEATURES_OK)) {
+    if (value != 1 || !(d->status & VIRTIO_STATUS_FEATURES_OK) || vq->resetting) {
         return;
     }
     vq->enabled = true;
@@ -370,10 +394,16 @@ static void queue_write(struct virtio_dev *d, unsigned off, unsigned width, uint
         vq->vector = vector_checked(d, value);
     } else if (off == COMMON_CFG(queue_enable) && width == 2) {
         queue_enable(d, vq, value);
-    } else if (vq->enabled) {
+    } else if (off == COMMON_CFG(queue_reset)) {
+        if (width == 2 && value == 1) {
+            queue_reset(d, d->queue_select);
+        }
+    } else if (vq->enabled || off > COMMON_CFG(queue_reset)) {
         return;
     } else if (off == COMMON_CFG(queue_size) && width == 2) {
         vq->size = (uint16_t)value;
+    } else if (off >= COMMON_CFG(queue_notify_data)) {
+        return;
     } else if (off >= COMMON_CFG(queue_device)) {
         address_write(&vq->device, off - COMMON_CFG(queue_device), width, value);
     } else if (off >= COMMON_CFG(queue_driver)) {

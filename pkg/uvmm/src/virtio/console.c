@@ -50,7 +50,7 @@ static struct {
         struct vring_seg seg[SEGMENTS];
         unsigned count, at;
         uint32_t off;
-        uint16_t head;
+        uint32_t head;
     } tx;
 } con;
 
@@ -192,7 +192,7 @@ static enum rx_result rx_one(void)
     }
     size_t got = console_read(&con.port, buf, rx_room(seg + chain.readable, chain.writable));
     if (!got && chain.writable) {
-        vring_unpop(&con.ring[RX]);
+        vring_unpop(&con.ring[RX], &chain);
         return RX_NO_INPUT;
     }
     if (!rx_fill(seg + chain.readable, chain.writable, buf, got)) {

@@ -34,7 +34,7 @@ enum virtio_pci_cfg_type {
     VIRTIO_PCI_CAP_PCI_CFG = 5, /* followed by pci_cfg_data [4.1.4.9] */
 };
 
-/* [4.1.4.3]; what follows queue_device belongs to features that we do not offer */
+/* [4.1.4.3]; what follows queue_reset belongs to a feature that we do not offer */
 struct virtio_pci_common_cfg {
     uint32_t device_feature_select, device_feature;
     uint32_t driver_feature_select, driver_feature;
@@ -42,6 +42,9 @@ struct virtio_pci_common_cfg {
     uint8_t device_status, config_generation;
     uint16_t queue_select, queue_size, queue_msix_vector, queue_enable, queue_notify_off;
     uint64_t queue_desc, queue_driver, queue_device;
+    uint16_t queue_notify_data; /* NOTIF_CONFIG_DATA, which is not offered */
+    uint16_t queue_reset;       /* RING_RESET */
+    uint32_t _rsvd[64 / 4 - 60 / 4];
 };
 #define COMMON_CFG(field) ((unsigned)offsetof(struct virtio_pci_common_cfg, field))
 _Static_assert(COMMON_CFG(device_feature_select) == 0, "common cfg layout");
@@ -60,7 +63,9 @@ _Static_assert(COMMON_CFG(queue_notify_off) == 30, "common cfg layout");
 _Static_assert(COMMON_CFG(queue_desc) == 32, "common cfg layout");
 _Static_assert(COMMON_CFG(queue_driver) == 40, "common cfg layout");
 _Static_assert(COMMON_CFG(queue_device) == 48, "common cfg layout");
-_Static_assert(sizeof(struct virtio_pci_common_cfg) == 56, "common cfg layout");
+_Static_assert(COMMON_CFG(queue_notify_data) == 56, "common cfg layout");
+_Static_assert(COMMON_CFG(queue_reset) == 58, "common cfg layout");
+_Static_assert(sizeof(struct virtio_pci_common_cfg) == 64, "common cfg layout");
 
 /* ISR status [4.1.4.5] */
 #define VIRTIO_ISR_QUEUE 0x1u

@@ -35,6 +35,9 @@ struct virtio_ops {
     void (*notify)(struct virtio_dev *d, unsigned q);
     /* Forget all queues and features. SK_EAGAIN: requests are still in flight; virtio_reset_done() follows. */
     int (*reset)(struct virtio_dev *d);
+    /* Let go of one started queue [virtio-1.2 2.6.1]. SK_EAGAIN: requests are still in flight;
+     * virtio_queue_reset_done() follows. Needed by devices that offer RING_RESET. */
+    int (*queue_reset)(struct virtio_dev *d, unsigned q);
     /* A write to the device configuration, inside its size. NULL: read-only. */
     void (*config_write)(struct virtio_dev *d, unsigned off, unsigned width, uint32_t value);
 };
@@ -42,6 +45,7 @@ struct virtio_ops {
 struct virtio_queue {
     uint16_t size_max, size, vector;
     bool enabled, started;
+    bool resetting;                /* the device is still at the queue's reset */
     uint64_t desc, driver, device; /* guest-physical */
     cap_t doorbell;                /* signal, or CAP_NULL */
     uint16_t doorbell_port;        /* where the kernel has it; 0: nowhere */
@@ -91,6 +95,8 @@ void virtio_devs_forget(void); /* for tests */
 bool virtio_resetting(void);
 /* The reset that answered SK_EAGAIN is complete: the driver sees status 0. */
 void virtio_reset_done(struct virtio_dev *d);
+/* The same of a queue. */
+void virtio_queue_reset_done(struct virtio_dev *d, unsigned q);
 /* DEVICE_NEEDS_RESET. */
 void virtio_broken(struct virtio_dev *d);
 /* From now on the kernel raises this signal when the guest notifies the queue (CAP_NULL: no more). Follows the BAR. */

@@ -16,7 +16,9 @@
 #include <util/bits.h>
 
 #define VERSION_1 (1ull << 32)
-#define OFFERED (VERSION_1 | 1ull << 29 | 1ull << 28 | 1ull << 38 | 1ull << 33 | 1ull << 12 | 1ull << 11 | 1ull << 9)
+#define RING_RESET (1ull << 40)
+#define OFFERED                                                                                                        \
+    (VERSION_1 | RING_RESET | 1ull << 29 | 1ull << 28 | 1ull << 38 | 1ull << 33 | 1ull << 12 | 1ull << 11 | 1ull << 9)
 #define CONFIG 72u
 
 struct server_queue {
@@ -32,6 +34,7 @@ static struct {
     bool dead;  /* calls end with SK_EGONE */
     int64_t fail_op, fail_with;
     unsigned resets, regions, calls;
+    unsigned busy; /* so many BLK_GET_VRING_BASE say that requests are in flight */
     uint64_t features;
     uint8_t config[CONFIG];
     uint16_t queues;
@@ -122,6 +125,15 @@ static int64_t dispatch(enum blk_op op, uint64_t *mr)
         assert_int_equal(sk_utcb()->send_rights[0], RIGHT_R | RIGHT_W);
         srv.regions++;
         return reply(SK_OK, 0);
+    case BLK_GET_VRING_BASE:
+        assert_in_range(mr[0], 0, VIRTIO_QUEUES_MAX - 1);
+        if (srv.busy > 0) {
+            srv.busy--;
+            return reply(SK_EAGAIN, 0);
+        }
+        srv.queue[mr[0]] = (struct server_queue){0};
+        mr[0] = 5;
+        return reply(SK_OK, 1);
     case BLK_RESET:
         srv.resets++;
         srv.features = 0;
@@ -201,7 +213,7 @@ static void test_start(void **state)
     common_write(&drv, 0, 4, 0);
     assert_int_equal(common_read(&drv, 4, 4), (uint32_t)OFFERED);
     common_write(&drv, 0, 4, 1);
-    assert_int_equal(common_read(&drv, 4, 4), 1); // no NOTIFICATION_DATA, no ACCESS_PLATFORM
+    assert_int_equal(common_read(&drv, 4, 4), 0x101); // no NOTIFICATION_DATA, no ACCESS_PLATFORM
     assert_int_equal(srv.regions, 1);
     assert_int_equal(srv.resets, 1); // the driver's
     assert_int_equal(srv.features, VERSION_1 | 1ull << 29 | 1ull << 11);
@@ -224,6 +236,84 @@ static void test_signals(void **state)
     fake_events();
     assert_int_equal(fake.msi.count, 1);
     assert_int_equal(fake.msi.data, 0x41);
+}
+
+static void start_with(uint64_t features)
+{
+    assert_int_equal(probe(), SK_OK);
+    driver_find(&drv, slot);
+    assert_true(driver_features(&drv, features));
+    driver_msix(&drv, 2);
+    driver_queue(&drv, 0, 128, 0x1000, 0x2000, 0x3000);
+    driver_ok(&drv);
+}
+
+/* A queue is reset and made anew at another place [virtio-1.2 2.6.1, 4.1.4.3.1]; offsets typed from there. */
+static void test_queue_reset(void **state)
+{
+    (void)state;
+    start_with(VERSION_1 | RING_RESET);
+    cap_t kick = srv.queue[0].kick;
+
+    common_write(&drv, 22, 2, 0);
+    assert_int_equal(common_read(&drv, 58, 2), 0);
+    common_write(&drv, 58, 2, 0); // not a 1
+    assert_int_equal(common_read(&drv, 28, 2), 1);
+    srv.busy = 2;
+    common_write(&drv, 58, 2, 1);
+    assert_int_equal(common_read(&drv, 58, 2), 1); // still at it
+    assert_int_equal(fake.doorbells, 0);
+    common_write(&drv, 28, 2, 1); // too early
+    fake.raised[srv.ready - FAKE_CAPS] = true;
+    fake_events();
+    assert_int_equal(common_read(&drv, 58, 2), 1);
+    fake.raised[srv.ready - FAKE_CAPS] = true;
+    fake_events();
+    assert_int_equal(common_read(&drv, 58, 2), 0);
+    assert_int_equal(common_read(&drv, 28, 2), 0);
+    assert_int_equal(common_read(&drv, 20, 1), 15); // the device goes on
+    assert_false(srv.queue[0].enabled);
+    driver_queue(&drv, 0, 64, 0x4000, 0x5000, 0x6000);
+    assert_true(srv.queue[0].enabled);
+    assert_int_equal(srv.queue[0].num, 64);
+    assert_int_equal(srv.queue[0].addr[0], 0x4000);
+    assert_int_equal(srv.queue[0].base, 0);
+    assert_int_equal(srv.queue[0].kick, kick);
+    assert_int_equal(fake_doorbell_at(drv.notify), kick);
+    common_write(&drv, 58, 2, 1); // at once
+    assert_int_equal(common_read(&drv, 58, 2), 0);
+    assert_int_equal(common_read(&drv, 28, 2), 0);
+}
+
+static void test_queue_reset_not_negotiated(void **state)
+{
+    (void)state;
+    start_with(VERSION_1);
+    common_write(&drv, 22, 2, 0);
+    common_write(&drv, 58, 2, 1);
+    assert_int_equal(common_read(&drv, 28, 2), 1);
+    assert_true(srv.queue[0].enabled);
+}
+
+/* The device's reset in the middle of a queue's. */
+static void test_queue_reset_overtaken(void **state)
+{
+    (void)state;
+    start_with(VERSION_1 | RING_RESET);
+    common_write(&drv, 22, 2, 0);
+    srv.busy = 1;
+    common_write(&drv, 58, 2, 1);
+    common_write(&drv, 20, 1, 0);
+    assert_int_equal(common_read(&drv, 20, 1), 0);
+    common_write(&drv, 22, 2, 0);
+    assert_int_equal(common_read(&drv, 58, 2), 0);
+    assert_true(driver_features(&drv, VERSION_1 | RING_RESET));
+    driver_queue(&drv, 0, 128, 0x1000, 0x2000, 0x3000);
+    driver_ok(&drv);
+    assert_true(srv.queue[0].enabled);
+    fake.raised[srv.ready - FAKE_CAPS] = true;
+    fake_events();
+    assert_true(srv.queue[0].enabled);
 }
 
 static void test_doorbell_moves(void **state)
@@ -466,6 +556,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_start),
         T(test_signals),
+        T(test_queue_reset),
+        T(test_queue_reset_not_negotiated),
+        T(test_queue_reset_overtaken),
         T(test_doorbell_moves),
         T(test_without_doorbells),
         T(test_no_cap),
