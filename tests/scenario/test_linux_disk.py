@@ -201,3 +201,48 @@ def check_image(image, folder, files):
     assert read(os.path.join(folder, "sums")).count(b"\n") > files
     checked = subprocess.run(["sha256sum", "--quiet", "-c", "sums"], cwd=folder, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+# --- a drive with errors ------------------------------------------------------------------------------------------------
+
+def add_faulty(system, *rules, mib=24):
+    """A drive whose image fails as blkdebug's rules say."""
+    image = system.disk(mib)
+    config = system.write("blkdebug.conf", "".join(f"[inject-error]\n{rule}\n" for rule in rules))
+    system.machine += ["-drive", f"if=none,id=D1,driver=raw,file.driver=blkdebug,file.config={config},file.image.driver=file,"
+                       f"file.image.filename={image}", "-device", f"nvme,drive=D1,serial={SERIAL}"]
+    return image
+
+
+def test_bad_sectors(system):
+    """Reading or writing them is an honest error in the guest, which names the right place; everything else works."""
+    add_faulty(system, 'event = "read_aio"\nerrno = "5"\nsector = "20000"', 'event = "write_aio"\nerrno = "5"\nsector = "30000"')
+    with system.boot() as session:
+        session.wait_prompt()
+        session.run(MOUNT)
+        for block, reads, writes in ((2499, True, True), (2500, False, True), (2501, True, True), (3750, True, False), (3751, True, True)):
+            got = session.run(f"dd if=/dev/vda of=/tmp/block bs=4k count=1 skip={block} iflag=direct 2>/tmp/e; echo rc=$?", timeout=120)
+            assert got.endswith("rc=0") == reads, (block, got)
+            put = session.run(f"dd if=/dev/zero of=/dev/vda bs=4k count=1 seek={block} oflag=direct 2>/tmp/e; echo rc=$?", timeout=120)
+            assert put.endswith("rc=0") == writes, (block, put)
+        log = session.run("dmesg")
+        assert re.search(r"I/O error, dev vda, sector 20000 op 0x0:\(READ\)", log) and re.search(r"I/O error, dev vda, sector 30000 op 0x1:\(WRITE\)", log)
+    lines = "\n".join(session.tagged("nvme"))
+    assert re.search(r"n1: read at LBA 20000 failed: .*SCT", lines) and re.search(r"n1: write at LBA 30000 failed: .*SCT", lines)
+
+
+@pytest.mark.long
+def test_errors_that_pass(system):
+    """Bursts of failures that end when a command is sent again: the guest sees latency only."""
+    rules = [f'event = "{event}"\nerrno = "5"\nonce = "on"' for event in ("read_aio", "write_aio", "flush_to_disk") for _ in range(3)]
+    rules += [f'event = "write_aio"\nerrno = "5"\nonce = "on"\nsector = "{sector}"' for sector in range(16, 4000, 160)]
+    image = add_faulty(system, *rules)
+    with system.boot() as session:
+        session.wait_prompt()
+        session.run(MOUNT)
+        ok(session, "mkfs.ext4 -q -F /dev/vda && mount /dev/vda /mnt && cp -r /bin /mnt && sync", timeout=180)
+        ok(session, "dd if=/dev/urandom of=/mnt/f bs=64k count=100 && sync && umount /mnt && mount /dev/vda /mnt", timeout=180)
+        ok(session, "cmp /bin/busybox /mnt/bin/busybox && umount /mnt", timeout=120)
+        assert "I/O error" not in session.run("dmesg")
+        session.power_off()
+    assert fsck(image) is None
