@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from conftest import run
-from scenario import BUILD
+from scenario import BUILD, NED
 
 GUEST = os.path.join(BUILD, "guest")
 PARTUUID = "5ce44e00-0000-4000-8000-00000000d12a"
@@ -22,15 +22,19 @@ pytestmark = [
 
 
 class Debian:
-    """One boot of the image, logged in as root."""
+    """One boot of the image, logged in as root. Kernel and initrd are boot modules, or those on the disk."""
 
-    def __init__(self, system, console, image):
+    def __init__(self, system, console, image, own_kernel=False):
         system.machine = ["-m", "1024", "-display", "none"]
         system.modules = [m for m in system.modules if m not in {"bzImage", "ramdisk-x86_64.cpio.gz"}]
-        system.modules += ["debian-bzImage", "debian-initrd"]
+        ned = NED
+        if own_kernel:
+            ned = ned.replace('rd = "rom/%(rd)s", ', "").replace("rom/%(kernel)s", "qdrv:")
+        else:
+            system.modules += ["debian-bzImage", "debian-initrd"]
         system.add_nvme(image)
-        self.session = system.boot(mem=512, kernel="debian-bzImage", rd="debian-initrd",
-                                   bootargs=f"console={console} root=PARTUUID={PARTUUID} rw")
+        self.session = system.boot(ned % {**system.settings, "mem": 512, "kernel": "debian-bzImage", "rd": "debian-initrd",
+                                          "bootargs": f"console={console} root=PARTUUID={PARTUUID} rw"})
 
     def __enter__(self):
         return self
@@ -90,3 +94,20 @@ def test_debian(system, image, console):
         run("debugfs", "-R", f"dump /root/{name} {folder}/{name}", image + PARTITION)
     wanted = open(f"{folder}/sum", encoding="ascii").read().split()[0]
     assert subprocess.check_output(["sha256sum", f"{folder}/data"], text=True).split()[0] == wanted
+
+
+def test_kernel_of_its_own_and_reboot(system, image):
+    """Debian boots the kernel on its own disk; after a reboot from inside, it is the same machine with the same disk."""
+    with Debian(system, "tty0 console=hvc0", image, own_kernel=True) as debian:
+        debian.login()
+        code, text = debian.run("uname -r; readlink /vmlinuz")
+        release, link = text.split()[-2:]
+        assert link == f"boot/vmlinuz-{release}"
+        assert debian.run("dd if=/dev/urandom of=/root/data bs=1M count=16 && sha256sum /root/data > /root/sum")[0] == 0
+        assert debian.run("! command -v fio || fio --name=x --filename=/root/f --size=32m --rw=randrw --bs=4k --direct=1 "
+                          "--verify=crc32c --iodepth=8 --ioengine=libaio", 400)[0] == 0
+        debian.session.child.sendline("systemctl reboot")
+        debian.login()
+        assert debian.run("sha256sum -c /root/sum")[0] == 0
+        debian.power_off()
+    check_partition(image)
