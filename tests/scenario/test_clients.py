@@ -120,3 +120,17 @@ print("thirty clients have come and gone");
         assert "FAILED" not in session.text()
     assert sum("all verified" in line for tag in ("test1", "test2") for line in session.tagged(tag)) >= 20
     assert content(image)[:2048 * 512] == before[:2048 * 512] and content(image)[29 << 20:] == before[29 << 20:]
+
+
+def test_two_paths(system):
+    """A namespace behind two controllers of a subsystem is one disk: found by name, and nobody gets it twice."""
+    image = filled(system, "disk.img", 16)
+    run("sgdisk", "-n1:2048:12287", "-c1:data", image)
+    system.machine += ["-device", "nvme-subsys,id=s0,nqn=two", "-device", f"nvme,serial={SERIAL},subsys=s0", "-device", f"nvme,serial={SERIAL},subsys=s0",
+                       "-drive", f"if=none,file={image},format=raw,id=D1", "-device", "nvme-ns,drive=D1,nsid=1,shared=on"]
+    script = 'test(1, "--ops 1000"); test(2, "--expect -7"); test(3, "--expect -7");'
+    with boot(system, ["partlabel:data", f"{SERIAL}:n1:1", f"{SERIAL.lower()}:n1"], script, msis="Property.num_msis = 4;") as session:
+        session.expect(VERIFIED, 60)
+        for _ in range(2):
+            if session.text().count("SK_EBUSY as expected") < 2:
+                session.expect("SK_EBUSY as expected", 60)

@@ -77,13 +77,16 @@ static struct blk_target target_make(struct nvme_ns *ns, const struct nvme_part 
     return t;
 }
 
-static int64_t find_place(struct nvme_ctrl *const *ctrl, unsigned count, const char *device, struct blk_target *out)
+typedef int (*compare_fn)(const char *a, const char *b, size_t len);
+
+static int64_t find_place(struct nvme_ctrl *const *ctrl, unsigned count, compare_fn compare, const char *device,
+                          struct blk_target *out)
 {
     struct place at;
 
     for (unsigned c = 0; parse_place(device, &at) && c < count; c++) {
         if (ctrl[c]->state == CTRL_DEAD || strlen(ctrl[c]->id.serial) != at.serial_len ||
-            memcmp(ctrl[c]->id.serial, device, at.serial_len) != 0) {
+            compare(ctrl[c]->id.serial, device, at.serial_len) != 0) {
             continue;
         }
         for (unsigned i = 0; i < ctrl[c]->ns_count; i++) {
@@ -117,25 +120,34 @@ static bool label_fits_any_case(const struct nvme_part *p, const char *name)
     return *name && strcasecmp(p->gpt.label, name) == 0;
 }
 
+/* The same partition, seen through another controller of an NVM subsystem. */
+static bool same_part(const struct nvme_ns *a, const struct nvme_part *p, const struct nvme_ns *b,
+                      const struct nvme_part *r)
+{
+    return a->ctrl != b->ctrl && a->nsid == b->nsid && strcmp(a->ctrl->id.serial, b->ctrl->id.serial) == 0 &&
+           p->gpt.first == r->gpt.first && strcmp(p->uuid, r->uuid) == 0;
+}
+
 static int64_t find_part(struct nvme_ctrl *const *ctrl, unsigned count, part_fits_fn fits, const char *name,
                          struct blk_target *out)
 {
-    int64_t found = SK_ENOENT;
+    const struct nvme_part *found = NULL;
 
     for (unsigned c = 0; c < count; c++) {
         for (unsigned i = 0; ctrl[c]->state != CTRL_DEAD && i < ctrl[c]->ns_count; i++) {
             for (struct nvme_part *p = ctrl[c]->ns[i]->parts; p && ctrl[c]->ns[i]->live; p = p->next) {
-                if (fits(p, name)) {
-                    if (found == SK_OK) {
-                        return SK_EEXIST;
-                    }
-                    found = SK_OK;
-                    *out = target_make(ctrl[c]->ns[i], p);
+                if (!fits(p, name) || (found && same_part(out->ns, found, ctrl[c]->ns[i], p))) {
+                    continue;
                 }
+                if (found) {
+                    return SK_EEXIST;
+                }
+                found = p;
+                *out = target_make(ctrl[c]->ns[i], p);
             }
         }
     }
-    return found;
+    return found ? SK_OK : SK_ENOENT;
 }
 
 static int64_t find_label(struct nvme_ctrl *const *ctrl, unsigned count, const char *label, struct blk_target *out)
@@ -164,7 +176,8 @@ int64_t target_find(struct nvme_ctrl *const *ctrl, unsigned count, const char *d
     if (label) {
         return find_label(ctrl, count, label, out);
     }
-    err = find_place(ctrl, count, device, out);
+    err = find_place(ctrl, count, strncmp, device, out);
+    err = err == SK_ENOENT ? find_place(ctrl, count, strncasecmp, device, out) : err;
     if (err == SK_ENOENT) {
         err = find_part(ctrl, count, uuid_fits, device, out);
     }

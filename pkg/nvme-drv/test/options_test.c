@@ -224,6 +224,27 @@ static void test_find(void **state)
     assert_int_equal(target_find(ctrls, 2, "rOOT", &t), SK_EEXIST);
 }
 
+/* Serial numbers in the other case, unless there is one that is written so; a disk behind two controllers. */
+static void test_cases_and_paths(void **state)
+{
+    struct blk_target t;
+
+    (void)state;
+    assert_int_equal(target_find(ctrls, 2, "aaa:n1:2", &t), SK_OK);
+    assert_string_equal(t.id, "AAA:n1:2");
+    strcpy(cb.id.serial, "aAa");
+    assert_int_equal(target_find(ctrls, 2, "aAa:n7", &t), SK_OK);
+    assert_ptr_equal(t.ns, &ns7);
+    strcpy(cb.id.serial, "AAA");
+    ns7.nsid = 1;
+    ns7.parts = &parts[0];
+    assert_int_equal(target_find(ctrls, 2, "root", &t), SK_OK);
+    assert_ptr_equal(t.ns, &ns1);
+    assert_int_equal(target_find(ctrls, 2, "partuuid:01234567-89ab-CDEF-0123-456789abcdef", &t), SK_OK);
+    strcpy(cb.id.serial, "BBB");
+    assert_int_equal(target_find(ctrls, 2, "root", &t), SK_EEXIST);
+}
+
 static void test_not_found(void **state)
 {
     static const char *const bad[] = {"AAA:n3",
@@ -232,7 +253,6 @@ static void test_not_found(void **state)
                                       "AAA:n1x",
                                       "AAA:1",
                                       ":n1",
-                                      "aaa:n1",
                                       "AAA:n0",
                                       "AAA:n4294967297",
                                       "AAA:n1:3",
@@ -282,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_too_many_clients),
         cmocka_unit_test(test_factory_arguments),
         cmocka_unit_test_setup(test_find, setup),
+        cmocka_unit_test_setup(test_cases_and_paths, setup),
         cmocka_unit_test_setup(test_not_found, setup),
         cmocka_unit_test_setup(test_overlap, setup),
     };
