@@ -105,8 +105,10 @@ __attribute__((warn_unused_result)) int64_t pci_bar_parts(const struct pci *pci,
 
 /* Vectors of the MSI capability that io uses: 1, or 0 without it. */
 unsigned pci_msi_count(const struct pci_dev *dev);
-/* Programs message `index`, unmasks it, and enables MSI-X, or MSI when the function has no MSI-X.
- * SK_ENODEV: it has neither, or the table cannot be mapped; SK_ERANGE: no such message. */
+/* Programs message `index`, unmasks it, and enables MSI-X, or MSI when the function has no MSI-X or the index has the
+ * bit PCI_MSI_PLAIN. One of the two at a time: the caller's duty. SK_ENODEV: it has none, or the table cannot be mapped;
+ * SK_ERANGE: no such message. */
+#define PCI_MSI_PLAIN 0x80000000u
 __attribute__((warn_unused_result)) int64_t pci_msi_set(struct pci *pci, struct pci_dev *dev, unsigned index,
                                                         uint64_t address, uint32_t data);
 void pci_msi_clear(struct pci *pci, struct pci_dev *dev, unsigned index);

@@ -80,12 +80,17 @@ unsigned pci_msi_count(const struct pci_dev *dev)
     return dev->msi_cap != 0;
 }
 
+static bool by_msix(const struct pci_dev *dev, unsigned index)
+{
+    return dev->msix.count != 0 && (index & PCI_MSI_PLAIN) == 0;
+}
+
 int64_t pci_msi_set(struct pci *pci, struct pci_dev *dev, unsigned index, uint64_t address, uint32_t data)
 {
-    if (dev->msix.count != 0) {
+    if (by_msix(dev, index)) {
         return msix_set(pci, dev, index, address, data);
     }
-    return dev->msi_cap != 0 ? msi_set(pci, dev, index, address, data) : SK_ENODEV;
+    return dev->msi_cap != 0 ? msi_set(pci, dev, index & ~PCI_MSI_PLAIN, address, data) : SK_ENODEV;
 }
 
 static void msi_disable(struct pci *pci, struct pci_dev *dev)
@@ -99,11 +104,11 @@ static void msi_disable(struct pci *pci, struct pci_dev *dev)
 
 void pci_msi_clear(struct pci *pci, struct pci_dev *dev, unsigned index)
 {
-    if (dev->msix.count != 0 && index < dev->msix.count && dev->msix.table != NULL) {
+    if (by_msix(dev, index) && index < dev->msix.count && dev->msix.table != NULL) {
         /* Writes to a device that does not decode are lost, and what it holds then is disabled with it. */
         cfg_command(pci, dev->addr, PCI_COMMAND_MEMORY, 0);
         msix_entry(pci, dev, index)[MSIX_ENTRY_CONTROL] = (uint32_t)MSIX_ENTRY_MASKED;
-    } else if (dev->msix.count == 0 && dev->msi_cap != 0) {
+    } else if (!by_msix(dev, index) && dev->msi_cap != 0) {
         msi_disable(pci, dev);
     }
 }

@@ -223,6 +223,8 @@ static int64_t op_dma_space(struct session *s, struct msg *request, struct msg *
     return SK_OK;
 }
 
+_Static_assert(VBUS_MSI_PLAIN == PCI_MSI_PLAIN, "an index is passed on as it is");
+
 static bool signal_lives(const struct msi *m)
 {
     struct sys_result info = sys_cap_info(m->signal);
@@ -252,10 +254,13 @@ static void forget_dead(struct session *s)
     }
 }
 
+/* The message itself, or one of the other kind: MSI and MSI-X must not be on together [PCI-3.0 6.8]. */
 static bool message_in_use(const struct session *s, unsigned device, unsigned index)
 {
     for (unsigned i = 0; i < s->bus->num_msis; i++) {
-        if (s->msi[i].used && s->msi[i].device == device && s->msi[i].index == index) {
+        const struct msi *m = &s->msi[i];
+
+        if (m->used && m->device == device && (m->index == index || ((m->index ^ index) & VBUS_MSI_PLAIN))) {
             return true;
         }
     }
@@ -266,12 +271,13 @@ static int64_t bind_msi(struct session *s, unsigned device, uint64_t number, uin
                         struct sys_result *message)
 {
     struct pci_dev *dev = s->bus->slot[device].dev;
-    unsigned count = dev->msix.count != 0 ? dev->msix.count : pci_msi_count(dev);
+    bool msix = dev->msix.count != 0 && (index & VBUS_MSI_PLAIN) == 0;
+    unsigned count = msix ? dev->msix.count : pci_msi_count(dev);
 
     if (count == 0) {
         return SK_ENODEV;
     }
-    if (number >= s->bus->num_msis || index >= count) {
+    if (number >= s->bus->num_msis || (index & ~(uint64_t)VBUS_MSI_PLAIN) >= count) {
         return SK_ERANGE;
     }
     forget_dead(s);
@@ -311,7 +317,7 @@ static int64_t op_msi_bind(struct session *s, struct msg *request, struct msg *r
     msg_begin(reply, SK_OK);
     msg_put(reply, message.extra);
     msg_put(reply, (uint64_t)message.value);
-    msg_put(reply, dev->msix.count != 0);
+    msg_put(reply, dev->msix.count != 0 && (index & VBUS_MSI_PLAIN) == 0);
     return SK_OK;
 }
 

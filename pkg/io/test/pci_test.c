@@ -306,6 +306,35 @@ static void test_msi(void **state)
     check_msi(false);
 }
 
+/* A function with both. */
+static void test_msi_beside_msix(void **state)
+{
+    begin();
+    struct machine_function *f = machine_nvme(4);
+    uint8_t first = f->cfg[0x34];
+
+    (void)state;
+    machine_cap(f, 0xa0, 0x05, first);
+    f->cfg[0x34] = 0xa0;
+    machine_set(f, 0xa2, 2, 0x0080);
+    memset(f->writable + 0xa2, 0x71, 1);
+    memset(f->writable + 0xa4, 0xff, 0x10);
+    pci_scan(&pci, 0, 0);
+    pci_prepare(&pci, &pci.dev[0]);
+    assert_int_equal(pci.dev[0].msix.count, 65);
+    assert_int_equal(pci_msi_count(&pci.dev[0]), 1);
+    assert_int_equal(pci_msi_set(&pci, &pci.dev[0], PCI_MSI_PLAIN | 1, 0xfee00000, 0x33), SK_ERANGE);
+    assert_int_equal(pci_msi_set(&pci, &pci.dev[0], PCI_MSI_PLAIN, 0xfee00000, 0x33), SK_OK);
+    assert_int_equal(machine_get(f, 0xa2, 2) & 1, 1);
+    assert_int_equal(machine_get(f, 0xac, 2), 0x33);
+    assert_int_equal(machine_get(f, 0x82, 2) & 0x8000, 0); /* MSI-X is off */
+    pci_msi_clear(&pci, &pci.dev[0], PCI_MSI_PLAIN);
+    assert_int_equal(machine_get(f, 0xa2, 2) & 1, 0);
+    assert_int_equal(pci_msi_set(&pci, &pci.dev[0], 0, 0xfee00000, 0x34), SK_OK);
+    assert_int_equal(machine_get(f, 0x82, 2) & 0x8000, 0x8000);
+    assert_int_equal(machine_get(f, 0xa2, 2) & 1, 0);
+}
+
 static void test_client_access(void **state)
 {
     struct pci_dev *dev = one_nvme();
@@ -490,7 +519,7 @@ int main(void)
         cmocka_unit_test(test_capability_loop),
         cmocka_unit_test(test_hostile_msix),
         cmocka_unit_test(test_msix),
-        cmocka_unit_test(test_msi),
+        cmocka_unit_test(test_msi), cmocka_unit_test(test_msi_beside_msix),
         cmocka_unit_test(test_client_access),
         cmocka_unit_test(test_master_behind_bridges),
         cmocka_unit_test(test_reset),

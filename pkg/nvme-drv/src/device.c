@@ -185,7 +185,7 @@ static int64_t msi_add(struct device *dev)
     if (err < 0) {
         return err;
     }
-    err = vbus_msi_bind(dev->bus, dev->index, msi_next, v->index, v->signal.cap, &addr, &data);
+    err = vbus_msi_bind(dev->bus, dev->index, msi_next, dev->msi_kind | v->index, v->signal.cap, &addr, &data);
     if (err < 0) {
         server_remove(&v->signal);
         return err;
@@ -240,21 +240,23 @@ static int64_t intx_bind(struct device *dev)
     }
     dev->vectors = 1;
     log_info("NVMe[]: Device: interrupt : %x trigger: %u, polarity: %u", line, level, low);
+    log_info("NVMe[%s]: Interrupts by line %u (INTx), which all queues share", dev->name, line);
     return SK_OK;
 }
 
 /* The admin queue's interrupt: a message if there is one, else the legacy line. */
 static int64_t interrupt_bind(struct device *dev, const struct vbus_device *d, const struct options *o)
 {
-    unsigned msix = o->no_msix ? 0 : d->msix_count;
+    unsigned msix = o->no_msix ? 0 : d->msix_count, msi = o->no_msi ? 0 : d->msi_count;
 
-    /* io uses MSI-X where the device has it: MSI alone is not to be had from such a device */
-    dev->own_vectors = msix ? msix : d->msix_count == 0 && !o->no_msi ? d->msi_count : 0;
+    dev->own_vectors = msix ? msix : msi;
+    dev->msi_kind = msix == 0 && d->msix_count ? VBUS_MSI_PLAIN : 0;
     unsigned first = msi_next;
     int64_t err = dev->own_vectors ? msi_add(dev) : SK_ERANGE;
 
     if (err == SK_OK) {
         log_info("NVMe[]: Device: interrupt : %x trigger: 1, polarity: 0", 0x80000000u | first);
+        log_info("NVMe[%s]: Interrupts by %s, up to %u messages", dev->name, msix ? "MSI-X" : "MSI", dev->own_vectors);
         return SK_OK;
     }
     if (dev->own_vectors) {

@@ -27,6 +27,7 @@ struct device {
     cap_t dma;
     volatile uint8_t *regs;
     unsigned own_vectors; /* messages the controller can send; 0: INTx */
+    uint32_t msi_kind;    /* VBUS_MSI_PLAIN: MSI although there is MSI-X */
     unsigned vectors;     /* in use */
     struct device_vector vector[DEVICE_VECTORS_MAX];
     struct server_source worker_timer, check_timer;

@@ -18,9 +18,10 @@ enum vbus_op {
     VBUS_DMA_SPACE,    /* in: device. out: kind (enum dma_kind), cap OBJ_DMA (CTRL). Devices behind one IOMMU group share
                           it. */
     VBUS_MSI_BIND,     /* in: device, MSI number on this bus 0..MSIs-1, device's own MSI/MSI-X index, cap signal (BIND|CALL).
+                          With VBUS_MSI_PLAIN in the index MSI is used although the device has MSI-X; one kind at a time.
                           Binds, programs and unmasks. out: address, data (as the device got them), 1 MSI-X or 0 MSI.
                           SK_ENODEV (device has neither, or no vector left), SK_ERANGE (beyond num_msis or the table),
-                          SK_EBUSY (number in use). */
+                          SK_EBUSY (number in use, or the other kind). */
     VBUS_MSI_UNBIND,   /* in: device, MSI number. */
     VBUS_INTX_BIND,    /* in: device, cap signal (BIND|CALL). Level-triggered: the client acknowledges with SYS_SIGNAL_ACK. out:
                           interrupt line (global system interrupt), trigger (1 level), polarity (1 active low). */
@@ -28,6 +29,7 @@ enum vbus_op {
 };
 
 #define VBUS_FEATURE_MSI 0x80000000u
+#define VBUS_MSI_PLAIN 0x80000000u
 
 struct vbus_device {
     char name[32];           /* name in the configuration, e.g. "pci_hd" (several: "pci_hd[1]") */
