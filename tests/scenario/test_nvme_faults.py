@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from conftest import SERIAL
+from scenario import VBUS
 from test_block import ONE, VERIFIED, boot, said
 
 
@@ -73,3 +74,66 @@ def test_never_ends(system):
         limit(1)
         session.expect(r"status 1, \d+ bytes", 120)
     assert said(session, r"n1: read at LBA \d+ failed: no answer from the controller")
+
+
+BREAK = """package.path = "rom/?.lua";
+local L4 = require "L4";
+local vmm = require "vmm";
+local l = L4.default_loader;
+local c1 = l:new_channel();
+local io_busses = { nvme = 1 }
+vmm.start_io(io_busses, "rom/test.vbus");
+l:start({ caps = { vbus = io_busses.nvme, cl1 = c1:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv %s");
+local t = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops %d --depth 16");
+for i = 1, 2e7 do end
+l:start({ caps = { vbus = io_busses.nvme }, log = { "break", "r" } }, "rom/vbus-test --clear 0 %d %d"):wait();
+print("client:", t:wait()); collectgarbage();
+"""
+DMA, MEMORY = 4, 2
+
+
+def broken(system, bits, ms, ops):
+    """Somebody switches the controller's DMA (its commands fail fatally then: CSTS.CFS) or registers off."""
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest", "vbus-test"]
+    system.add_nvme(system.disk())
+    vbus = VBUS % {"msis": "Property.num_msis = 2;", "match": '"PCI/CC_0108"'}
+    return system.boot(ned=BREAK % (f"{ONE} --io-timeout 1000", ops, bits, ms), vbus=vbus)
+
+
+def test_fatal_status(system):
+    """CSTS.CFS under load: a reset, everything is repeated, and the data is right."""
+    with broken(system, DMA, 50, 30000) as session:
+        session.expect(r"The controller reports a fatal error \(CSTS 0x[0-9a-f]+\): resetting it", 60)
+        session.expect(r"was reset and works again \(reset \d\)", 60)
+        session.expect(VERIFIED, 120)
+
+
+def test_fatal_for_good(system):
+    """CSTS.CFS after each reset: errors, no hang, and the controller is given up."""
+    with broken(system, DMA, 0, 1000000) as session:
+        session.expect("The controller is not used any more and all its requests fail", 60)
+        session.expect(r"status 1, \d+ bytes", 60)
+        session.expect(r"client:\s+1", 60)
+
+
+@pytest.mark.long  # three attempts to reset it, 15 s each
+def test_registers_gone(system):
+    """A controller that does not answer any more: errors, no hang."""
+    with broken(system, MEMORY, 0, 1000000) as session:
+        session.expect("The controller is not used any more and all its requests fail", 120)
+        session.expect(r"client:\s+1", 60)
+
+
+def test_bad_sector(system):
+    """A sector that cannot be read for good: a guest gets an I/O error for its page, and for nothing else."""
+    blkdebug(system, system.disk(), '[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "4001"\n')
+    with system.boot() as session:
+        session.wait_prompt()
+        session.run("mount -t devtmpfs none /dev")
+        read = "dd if=/dev/vda of=/dev/null bs=4096 skip=%d count=%d; echo status $?"
+        assert "status 0" in session.run(read % (501, 300)) and "status 0" in session.run(read % (0, 400))
+        bad = session.run(read % (499, 3))
+        assert "dd: /dev/vda: Input/output error" in bad and "logical block 500," in bad and "status 1" in bad
+        assert "status 0" in session.run(read % (499, 1))
+        session.power_off()
+    assert said(session, r"n1: read at LBA 4000 failed: .*SCT \d, SC")

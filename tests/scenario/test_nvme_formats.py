@@ -45,3 +45,39 @@ def test_no_write_cache(system):
     with boot(system, ONE, "--ops 500") as session:
         session.expect(VERIFIED, 60)
     assert said(session, "Write Cache: off")
+
+
+@pytest.mark.parametrize("extra, size", [(",use-intel-id=on", 512), (",mdts=1", 4096), (",mdts=2,max_ioqpairs=1", 512)],
+                         ids=["intel", "4k-mdts", "mdts-one-queue"])
+@pytest.mark.parametrize("options", ["", "--nosgl --nomsi --nomsix"])
+def test_controllers(system, extra, size, options):
+    """Other identities, small transfers, one queue pair; by messages and by the line."""
+    system.add_nvme(system.disk(), extra=f"{extra},logical_block_size={size},physical_block_size={size}")
+    with boot(system, f"{ONE} {options}", "--ops 1500 --depth 16 --max 262144") as session:
+        session.expect(VERIFIED, 60)
+    assert said(session, "Interrupts by line" if options else "Interrupts by MSI-X")
+
+
+def test_last_namespaces(system):
+    """Two controllers with several namespaces each, up to the highest identifier that QEMU has."""
+    for n, (serial, nsids) in enumerate({SERIAL: (1, 255, 256), "OTHER": (2, 200)}.items()):
+        system.machine += ["-device", f"nvme-subsys,id=s{n},nqn=s{n}", "-device", f"nvme,id=n{n},serial={serial},subsys=s{n}"]
+        for nsid in nsids:
+            size = 512 if nsid != 200 else 4096
+            image = system.disk(10 if nsid % 2 else 12, f"disk{n}-{nsid}.img")
+            system.machine += ["-drive", f"if=none,file={image},format=raw,id=D{n}{nsid}", "-device",
+                               f"nvme-ns,drive=D{n}{nsid},bus=n{n},nsid={nsid},logical_block_size={size},physical_block_size={size}"]
+    with boot(system, f"{ONE}56 --client cl2 --device OTHER:n200".replace(":n156", ":n256"), "--ops 1500 --depth 16",
+              "--ops 1500 --depth 16 --seed 3", msis="Property.num_msis = 8;") as session:
+        for _ in range(2):
+            session.expect(VERIFIED, 60)
+    for nsid in (1, 255, 256, 2, 200):
+        assert said(session, f"Making NSID {nsid} visible")
+
+
+def test_readonly_drive(system):
+    """A drive that cannot be written: reading works, a client that writes gets errors and no hang."""
+    image = system.disk()
+    system.machine += ["-drive", f"if=none,file={image},format=raw,id=D1,readonly=on", "-device", f"nvme,drive=D1,serial={SERIAL}"]
+    with boot(system, f"{ONE} --readonly", "--ops 500 --readonly") as session:
+        session.expect(VERIFIED, 60)

@@ -116,7 +116,7 @@ int64_t ctrl_admin(struct nvme_ctrl *c, const struct nvme_sqe *command, const ch
         }
         uint64_t t = ctrl_now(c);
 
-        if (t >= deadline || ctrl_lost(hw_r32(c->hw, NVME_CSTS))) {
+        if (t >= deadline || ctrl_stopped(hw_r32(c->hw, NVME_CSTS))) {
             cmd->done = admin_abandoned;
             log_error("NVMe[%s]: %s: no answer within %u s (CSTS %#x)", c->hw->name, what,
                       (unsigned)(NVME_ADMIN_TIMEOUT_NS / 1000000000), hw_r32(c->hw, NVME_CSTS));

@@ -11,10 +11,15 @@ static inline uint64_t ctrl_now(struct nvme_ctrl *c)
 {
     return c->hw->ops->now_ns(c->hw);
 }
-/* Does CSTS say that nothing will ever be completed? */
+/* Does CSTS say that the controller is gone, or in a fatal state? */
 static inline bool ctrl_lost(uint32_t csts)
 {
     return csts == NVME_ALL_ONES || (csts & NVME_CSTS_CFS);
+}
+/* Does it say that nothing will ever be completed by one that was enabled? Also when somebody else has reset it. */
+static inline bool ctrl_stopped(uint32_t csts)
+{
+    return ctrl_lost(csts) || !(csts & NVME_CSTS_RDY);
 }
 
 /* Event: lets the worker run on. */

@@ -267,9 +267,12 @@ void nvme_ctrl_check(struct nvme_ctrl *c)
     }
     uint32_t csts = hw_r32(c->hw, NVME_CSTS);
 
-    if (ctrl_lost(csts)) {
+    if (ctrl_stopped(csts)) {
         log_error("NVMe[%s]: The controller %s (CSTS %#x): resetting it", c->id.serial,
-                  csts == NVME_ALL_ONES ? "does not answer" : "reports a fatal error", csts);
+                  csts == NVME_ALL_ONES      ? "does not answer"
+                  : (csts & NVME_CSTS_CFS) ? "reports a fatal error"
+                                             : "has stopped by itself",
+                  csts);
         ctrl_want_reset(c);
         return;
     }

@@ -10,6 +10,7 @@
 #include <sk/sys.h>
 #include <sk/vm.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EDU_ID 0x010000edu
@@ -310,12 +311,35 @@ static void test_garbage(void)
     check(edu_read(0) == EDU_ID, "the device after garbage", edu_read(0));
 }
 
-int main(void)
+/* Clears bits of a device's Command register under its driver, and sets them again after a while, or never. */
+static int command_clear(unsigned device, unsigned bits, unsigned ms)
+{
+    struct msg m;
+    int64_t err = request(&m, VBUS_CFG_READ, 3, (const uint64_t[]){device, 4, 2}, CAP_NULL);
+    uint64_t old = msg_get(&m);
+
+    if (err == SK_OK && (err = msg_end(&m)) == SK_OK) {
+        err = STATUS(VBUS_CFG_WRITE, CAP_NULL, device, 4, 2, old & ~(uint64_t)bits);
+    }
+    printf("vbus-test: command register %#lx without %#x: %s\n", old, bits, sk_strerror(err));
+    if (ms > 0 && err == SK_OK) {
+        struct sys_result r = sys_wait(sys_now_ns() + ms * 1000000ull);
+
+        err = r.value == SK_ETIMEDOUT ? STATUS(VBUS_CFG_WRITE, CAP_NULL, device, 4, 2, old) : r.value;
+        printf("vbus-test: command register as before: %s\n", sk_strerror(err));
+    }
+    return err != SK_OK;
+}
+
+int main(int argc, char **argv)
 {
     vbus = sk_env_get("vbus");
     if (vbus == CAP_NULL) {
         printf("vbus-test: no capability 'vbus'\n");
         return 2;
+    }
+    if (argc == 5 && strcmp(argv[1], "--clear") == 0) {
+        return command_clear((unsigned)atoi(argv[2]), (unsigned)strtoul(argv[3], NULL, 0), (unsigned)atoi(argv[4]));
     }
     test_description();
     test_config();
