@@ -44,7 +44,7 @@ KERNEL_CFLAGS := $(COMMON) -ffreestanding -nostdlib -fno-pic -fno-pie -mcmodel=k
 # musl first, then the kernel and library headers that Debian keeps in /usr/include
 USER_CFLAGS := $(COMMON) -fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-omit-frame-pointer
 USER_IDIR   := -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
-USER_LDFLAGS := -static -no-pie -nostartfiles -Wl,-e,_sk_start -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,separate-code \
+USER_LDFLAGS := -static -no-pie -nostartfiles -Wl,-e,_sk_start -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-T,$(SRC)/mk/user.ld \
                 -Wl,-z,max-page-size=4096 -Wl,--build-id=none
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HOST_CFLAGS := $(COMMON) -fno-omit-frame-pointer -DHOST_TEST=1 $(SAN)
@@ -85,7 +85,7 @@ PROGRAMS += $(O)/bin/$1
 PROG_$1_SRC := $$(patsubst $(SRC)/%,%,$$(sort $$(shell find $(SRC)/pkg/$1/src -name '*.c' -o -name '*.S' | LC_ALL=C sort)))
 PROG_$1_OBJ := $$(patsubst %,$(O)/obj/user/%.o,$$(PROG_$1_SRC))
 $$(PROG_$1_OBJ): PRIV := -I$(SRC)/pkg/$1/src -I$(SRC)/pkg/$1/include $$(call lib-inc,$2) $$(PROG_$1_CFLAGS)
-$(O)/bin/$1: $$(PROG_$1_OBJ) $$(foreach l,$2,$(O)/lib/lib$$l.a) $(O)/flags
+$(O)/bin/$1: $$(PROG_$1_OBJ) $$(foreach l,$2,$(O)/lib/lib$$l.a) $(O)/flags $(SRC)/mk/user.ld
 	$$(call say,LD,$$@)
 	$(Q)mkdir -p $$(@D) && $(MUSL_CC) $(USER_LDFLAGS) -o $$@.dbg $$(PROG_$1_OBJ) \
 	    -Wl,--start-group $$(foreach l,$2,$(O)/lib/lib$$l.a) $$(PROG_$1_LDLIBS) -Wl,--end-group -Wl,-Map=$$@.map

@@ -203,9 +203,12 @@ static int64_t do_getpid(const uint64_t *a)
 /* Seconds since 1970 at which the kernel's clock was 0, as moe read it from the PC's clock; 0: not known. */
 static uint64_t clock_epoch_s(void)
 {
-    const char *text = getenv("SKERRY_EPOCH");
+    uint64_t seconds = 0;
 
-    return text ? strtoull(text, NULL, 10) : 0;
+    for (const char *c = getenv("SKERRY_EPOCH"); c && *c >= '0' && *c <= '9'; c++) {
+        seconds = seconds * 10 + (uint64_t)(*c - '0');
+    }
+    return seconds;
 }
 
 static int64_t do_clock_gettime(const uint64_t *a)

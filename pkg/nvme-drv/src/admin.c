@@ -38,15 +38,11 @@ static struct nvme_ctrl *ctrl_named(struct shell *sh, const char *name)
 
 static bool nsid_given(struct shell *sh, const char *text, uint32_t *nsid)
 {
-    char *end;
-    unsigned long n = strtoul(*text == 'n' ? text + 1 : text, &end, 10);
-
-    if (*end || n == 0 || n > NVME_NSID_MAX) {
-        shell_printf(sh, "'%s' is no namespace: a number from 1 on is needed\n", text);
-        return false;
+    if (limit_parse(*text == 'n' ? text + 1 : text, NVME_NSID_MAX, nsid)) {
+        return true;
     }
-    *nsid = (uint32_t)n;
-    return true;
+    shell_printf(sh, "'%s' is no namespace: a number from 1 on is needed\n", text);
+    return false;
 }
 
 /* --- in the worker ------------------------------------------------------------------------------------------------ */

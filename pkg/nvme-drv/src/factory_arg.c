@@ -3,7 +3,6 @@
 #include "factory.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <virtio/gmem.h>
 
@@ -17,7 +16,7 @@ static const char *behind(const char *text, const char *key)
 const char *factory_arg(struct client_options *o, const char *text)
 {
     const char *device = behind(text, "device="), *ds_max = behind(text, "ds-max=");
-    char *end, name[16];
+    char name[16];
     const char *value = strchr(text, '=');
     bool known = false;
 
@@ -47,12 +46,6 @@ const char *factory_arg(struct client_options *o, const char *text)
     if (!ds_max) {
         return "known are device=DISK, ds-max=N, read-only, packed, max-iops=N, max-mbps=N and burst=MS";
     }
-    unsigned long n = strtoul(ds_max, &end, 10);
-
-    if (*ds_max < '0' || *ds_max > '9' || *end || n < 1 || n > GMEM_MAX_REGIONS) {
-        return "ds-max is a number from 1 to 16";
-    }
-    o->ds_max = (unsigned)n;
-    return NULL;
+    return limit_parse(ds_max, GMEM_MAX_REGIONS, &o->ds_max) ? NULL : "ds-max is a number from 1 to 16";
 }
 _Static_assert(GMEM_MAX_REGIONS == 16, "the message above says so");

@@ -2,18 +2,21 @@
 // Limits of a client: see limit.h.
 #include "limit.h"
 
-#include <stdlib.h>
 #include <util/bits.h>
 
 #define SLACK_NS 2000000u /* of the wait, but no more than a quarter of the burst, which makes up for it */
 
 bool limit_parse(const char *text, uint32_t max, uint32_t *value)
 {
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-    unsigned long unit = *end == 'K' || *end == 'k' ? 1000 : *end == 'M' || *end == 'm' ? 1000000 : 1;
+    uint64_t n = 0;
+    const char *end = text;
 
-    if (*text < '0' || *text > '9' || end[unit != 1] || n < 1 || n > max / unit) {
+    for (; *end >= '0' && *end <= '9' && n <= max; end++) {
+        n = n * 10 + (uint64_t)(*end - '0');
+    }
+    uint64_t unit = *end == 'K' || *end == 'k' ? 1000 : *end == 'M' || *end == 'm' ? 1000000 : 1;
+
+    if (end == text || end[unit != 1] || n < 1 || n > max / unit) {
         return false;
     }
     *value = (uint32_t)(n * unit);

@@ -2,11 +2,10 @@
 // Command line: see options.h.
 #include "options.h"
 
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <util/bits.h>
 #include <virtio/gmem.h>
 
 enum {
@@ -23,23 +22,26 @@ enum {
     OPT_PACKED,
 };
 
-static const struct option long_options[] = {
-    {"client", required_argument, NULL, OPT_CLIENT},
-    {"device", required_argument, NULL, OPT_DEVICE},
-    {"ds-max", required_argument, NULL, OPT_DS_MAX},
-    {"readonly", no_argument, NULL, OPT_READONLY},
-    {"max-iops", required_argument, NULL, OPT_LIMIT},
-    {"max-mbps", required_argument, NULL, OPT_LIMIT},
-    {"burst", required_argument, NULL, OPT_LIMIT},
-    {"nosgl", no_argument, NULL, OPT_NOSGL},
-    {"nomsi", no_argument, NULL, OPT_NOMSI},
-    {"nomsix", no_argument, NULL, OPT_NOMSIX},
-    {"io-timeout", required_argument, NULL, OPT_IO_TIMEOUT},
-    {"packed", no_argument, NULL, OPT_PACKED},
-    {"console", no_argument, NULL, OPT_CONSOLE},
-    {"verbose", no_argument, NULL, 'v'},
-    {"quiet", no_argument, NULL, 'q'},
-    {NULL, 0, NULL, 0},
+static const struct option {
+    const char *name;
+    bool value;
+    int option;
+} table[] = {
+    {"client", true, OPT_CLIENT},
+    {"device", true, OPT_DEVICE},
+    {"ds-max", true, OPT_DS_MAX},
+    {"readonly", false, OPT_READONLY},
+    {"max-iops", true, OPT_LIMIT},
+    {"max-mbps", true, OPT_LIMIT},
+    {"burst", true, OPT_LIMIT},
+    {"nosgl", false, OPT_NOSGL},
+    {"nomsi", false, OPT_NOMSI},
+    {"nomsix", false, OPT_NOMSIX},
+    {"io-timeout", true, OPT_IO_TIMEOUT},
+    {"packed", false, OPT_PACKED},
+    {"console", false, OPT_CONSOLE},
+    {"verbose", false, 'v'},
+    {"quiet", false, 'q'},
 };
 
 struct parser {
@@ -106,7 +108,6 @@ static bool limit_option(struct parser *p, struct client_options *c, const char 
 static bool client_option(struct parser *p, int option, const char *name, const char *value)
 {
     struct client_options *c = p->o->client_count ? &p->o->client[p->o->client_count - 1] : NULL;
-    char *end;
 
     if (!c) {
         return fail(p, "--%s belongs to a client: put --client NAME before it", name);
@@ -129,42 +130,43 @@ static bool client_option(struct parser *p, int option, const char *name, const 
         c->device = value;
         return true;
     }
-    unsigned long n = strtoul(value, &end, 10);
-
-    if (*value < '0' || *value > '9' || *end || n < 1 || n > GMEM_MAX_REGIONS) {
-        return fail(p, "--ds-max %s: a number from 1 to %u is needed", value, GMEM_MAX_REGIONS);
-    }
-    c->ds_max = (unsigned)n;
-    return true;
+    return limit_parse(value, GMEM_MAX_REGIONS, &c->ds_max) ||
+           fail(p, "--ds-max %s: a number from 1 to %u is needed", value, GMEM_MAX_REGIONS);
 }
 
 static bool io_timeout(struct parser *p, const char *value)
 {
-    char *end;
-    unsigned long n = strtoul(value, &end, 10);
-
-    if (*value < '0' || *value > '9' || *end || n < OPTIONS_IO_TIMEOUT_MIN || n > OPTIONS_IO_TIMEOUT_MAX) {
+    if (!limit_parse(value, OPTIONS_IO_TIMEOUT_MAX, &p->o->io_timeout_ms) ||
+        p->o->io_timeout_ms < OPTIONS_IO_TIMEOUT_MIN) {
         return fail(p, "--io-timeout %s: milliseconds from %u to %u are needed", value, OPTIONS_IO_TIMEOUT_MIN,
                     OPTIONS_IO_TIMEOUT_MAX);
     }
-    p->o->io_timeout_ms = (unsigned)n;
     return true;
 }
 
-static bool handle(struct parser *p, int option, const char *long_name, char **argv)
+/* name: without dashes, of `len` bytes. */
+static bool unknown(struct parser *p, const char *dashes, const char *name, int len)
+{
+    return fail(
+        p,
+        "unknown option %s%.*s; known are --client --device --ds-max --readonly --packed --max-iops --max-mbps --burst "
+        "--nosgl --nomsi --nomsix --io-timeout --console -v -q",
+        dashes, len, name);
+}
+
+static bool handle(struct parser *p, int option, const char *name, const char *value)
 {
     struct options *o = p->o;
-    char name[3];
 
     switch (option) {
     case OPT_CLIENT:
-        return add_client(p, optarg);
+        return add_client(p, value);
     case OPT_DEVICE:
     case OPT_DS_MAX:
     case OPT_READONLY:
     case OPT_PACKED:
     case OPT_LIMIT:
-        return client_option(p, option, long_name, optarg);
+        return client_option(p, option, name, value);
     case OPT_NOSGL:
         o->no_sgl = true;
         return true;
@@ -175,7 +177,7 @@ static bool handle(struct parser *p, int option, const char *long_name, char **a
         o->no_msix = true;
         return true;
     case OPT_IO_TIMEOUT:
-        return io_timeout(p, optarg);
+        return io_timeout(p, value);
     case OPT_CONSOLE:
         o->console = true;
         return true;
@@ -185,43 +187,88 @@ static bool handle(struct parser *p, int option, const char *long_name, char **a
     case 'q':
         o->level = LOG_ERROR;
         return true;
-    case ':':
-        return fail(p, "option %s needs a value", argv[optind - 1]);
     default:
-        /* in a cluster of short options, optind still stands at it */
-        (void)snprintf(name, sizeof(name), "-%c", optopt);
-        return fail(p,
-                    "unknown option %s; known are --client --device --ds-max --readonly --packed --max-iops --max-mbps "
-                    "--burst --nosgl --nomsi --nomsix --io-timeout --console -v -q",
-                    optopt > 0x20 && optopt < 0x7f ? name : argv[optind - 1]);
+        return unknown(p, "-", name, 1);
     }
+}
+
+/* "-v", "-vvq" */
+static bool short_options(struct parser *p, const char *letters)
+{
+    while (*letters) {
+        if (!handle(p, (unsigned char)*letters, letters, NULL)) {
+            return false;
+        }
+        letters++;
+    }
+    return true;
+}
+
+/* By its name, or the beginning of one name only. NULL: none, or several. */
+static const struct option *find(const char *name, size_t len)
+{
+    const struct option *found = NULL;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+        if (strncmp(table[i].name, name, len) == 0) {
+            if (table[i].name[len] == '\0') {
+                return &table[i];
+            }
+            if (found) {
+                return NULL;
+            }
+            found = &table[i];
+        }
+    }
+    return found;
+}
+
+/* "--name", "--name value" or "--name=value", where next is the value or NULL; *used: it was taken. */
+static bool long_option(struct parser *p, const char *name, const char *next, bool *used)
+{
+    size_t len = strcspn(name, "=");
+    const struct option *k = find(name, len);
+    const char *value = name[len] ? name + len + 1 : NULL;
+
+    if (!k || (value && !k->value)) {
+        return unknown(p, "--", name, (int)strlen(name));
+    }
+    *used = k->value && !value;
+    value = *used ? next : value;
+    return k->value && !value ? fail(p, "option --%s needs a value", k->name) : handle(p, k->option, k->name, value);
+}
+
+static bool check_clients(struct parser *p)
+{
+    for (unsigned i = 0; i < p->o->client_count; i++) {
+        const struct client_options *c = &p->o->client[i];
+
+        if (!c->device) {
+            return fail(p, "--client %s has no --device; say which one, e.g. --device SERIAL:n1", c->cap);
+        }
+        if (c->limit.burst_ms && !c->limit.iops && !c->limit.mbps) {
+            return fail(p, "--client %s: --burst alone limits nothing; give it --max-iops or --max-mbps, too", c->cap);
+        }
+    }
+    return true;
 }
 
 bool options_parse(struct options *o, int argc, char **argv, char *error, size_t size)
 {
     struct parser p = {o, error, size};
-    int option, index = 0;
 
     *o = (struct options){.level = LOG_WARN};
-    optind = 0; /* forgets an earlier command line wholly */
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":vq", long_options, &index)) != -1) {
-        if (!handle(&p, option, long_options[index].name, argv)) {
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i];
+        bool used = false;
+
+        if (arg[0] != '-' || arg[1] == '\0') {
+            return fail(&p, "unexpected argument %s; options begin with -", arg);
+        }
+        if (arg[1] == '-' ? !long_option(&p, arg + 2, argv[i + 1], &used) : !short_options(&p, arg + 1)) {
             return false;
         }
+        i += used;
     }
-    if (optind < argc) {
-        return fail(&p, "unexpected argument %s; options begin with -", argv[optind]);
-    }
-    for (unsigned i = 0; i < o->client_count; i++) {
-        const struct client_options *c = &o->client[i];
-
-        if (!c->device) {
-            return fail(&p, "--client %s has no --device; say which one, e.g. --device SERIAL:n1", c->cap);
-        }
-        if (c->limit.burst_ms && !c->limit.iops && !c->limit.mbps) {
-            return fail(&p, "--client %s: --burst alone limits nothing; give it --max-iops or --max-mbps, too", c->cap);
-        }
-    }
-    return true;
+    return check_clients(&p);
 }
