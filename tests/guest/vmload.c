@@ -9,6 +9,7 @@
  * timers US N              a cyclic timer on each processor at once: lateness percentiles in us, early ones counted
  *   vmload clock SECONDS            a thread hops over the processors and looks at the clock: it never goes back
  *   vmload rate SECONDS             CLOCK_MONOTONIC and the TSC at the beginning and the end
+ *   vmload cpuid LEAF SUB           a CPUID leaf, hexadecimal
  *   vmload compute N | faults N     CPU-bound and page-fault-bound work */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -341,6 +342,14 @@ static void faults(long n)
     printf("faults: ns=%" PRIu64 " ok\n", now_ns() - start);
 }
 
+static void print_cpuid(unsigned long leaf, unsigned sub)
+{
+    unsigned a, b, c, d;
+
+    __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"((unsigned)leaf), "c"(sub));
+    printf("cpuid: %08x %08x %08x %08x ok\n", a, b, c, d);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -363,6 +372,8 @@ int main(int argc, char **argv)
         rate(a);
     } else if (strcmp(what, "compute") == 0) {
         compute(a);
+    } else if (strcmp(what, "cpuid") == 0) {
+        print_cpuid(strtoul(argc > 2 ? argv[2] : "0", NULL, 16), (unsigned)b);
     } else if (strcmp(what, "faults") == 0) {
         faults(a);
     } else {

@@ -2,6 +2,7 @@
 """Guests of several processors, on a machine of fewer: all come up, wake each other, see each other's page tables, go and come
 back, stop together; and their time is one time."""
 import re
+import time
 
 import pytest
 from conftest import guest_ramdisk
@@ -111,3 +112,51 @@ def test_wrong_number(system, setting, message):
     with system.boot(vm=f", {setting}") as session:
         session.expect(message, 60)
         session.expect("uvmm ended: exited with 1", 30)
+
+
+def guest_exits(session):
+    """The kernel's counters of guest exits, by its debugger: all guests together, by reason."""
+    session.child.send("\x1b")
+    session.expect(r"kdb> $", 10)
+    session.child.send("c")
+    session.expect(r"kdb> $", 10)
+    counters = re.findall(r"^guest exits, ([^:]+): (\d+)", session.child.before.replace("\r", ""), re.M)
+    session.child.send("g")
+    session.expect(r"g\r*\n", 10)
+    return {name: int(n) for name, n in counters}
+
+
+@pytest.mark.parametrize("cpus,exits", [(1, 20), (4, 40)])
+def test_an_idle_guest_sleeps(system, cpus, exits):
+    """Tickless: exits per second of the whole guest. Each wake-up of Linux takes three (two settings of the timer, HLT); it has five
+    of its own per second, and some more for each further processor (its watchdogs)."""
+    with smp_boot(system, cpus) as session:
+        prepare(session)
+        time.sleep(5)
+        before = guest_exits(session)
+        time.sleep(20)
+        after = guest_exits(session)
+        new = {k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)}
+        assert sum(new.values()) < exits * 20, new
+
+
+# Warnings and errors that are not about the machine.
+ALLOWED = [
+    "unable to open an initial console",  # the test's ramdisk loads the driver of its console itself, later
+    "fail to add MMCONFIG information",  # conventional PCI, as on a PC with the i440FX, has no extended configuration space
+]
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+@pytest.mark.parametrize("machine", ["-cpu EPYC,+svm", "-cpu max"])
+def test_nothing_to_complain_about(system, cpus, machine):
+    """The kernel finds the machine as it should be: CPUID, MSRs, XSAVE, clocks, ACPI, PCI."""
+    system.machine += machine.split()
+    with smp_boot(system, cpus, "loglevel=4") as session:
+        prepare(session)
+        load(session, "clock 1")
+        lines = [line for line in session.run("dmesg -r").splitlines() if re.match(r"<[0-4]>", line)]
+        assert [line for line in lines if not any(a in line for a in ALLOWED)] == []
+        flags = re.search(r"^flags\s*:(.*)", session.run("cat /proc/cpuinfo"), re.M).group(1).split()
+        assert {"hypervisor", "x2apic", "constant_tsc", "nonstop_tsc", "tsc_adjust", "xsave"} <= set(flags)
+        assert not {"svm", "vmx", "monitor", "mwaitx", "perfctr_core"} & set(flags)  # the guest has none of these

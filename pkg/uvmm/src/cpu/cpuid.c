@@ -39,6 +39,11 @@
 /* 0x80000008 EBX: CLZERO, XSAVEERPTR */
 #define E8_EBX (BIT(0) | BIT(2))
 
+/* 0x80000021 EAX: NO_NESTED_DATA_BP, LFENCE_SERIALIZING, NULL_SEL_CLR_BASE, SRSO_NO [APM-3 E.4.24; AMD's "Technical
+ * Update Regarding Speculative Return Stack Overflow"] */
+#define E21_EAX_SRSO_NO BIT(29)
+#define E21_EAX (BIT(0) | BIT(2) | BIT(6) | E21_EAX_SRSO_NO)
+
 /* KVM: CLOCKSOURCE, NOP_IO_DELAY, CLOCKSOURCE2, PV_EOI, CLOCKSOURCE_STABLE */
 #define HV_FEATURES (BIT(0) | BIT(1) | BIT(3) | BIT(6) | BIT(24))
 
@@ -46,17 +51,42 @@
 #define CR4_OSXSAVE BIT(18)
 
 #define MAX_BASIC 0x16u
-#define MAX_EXTENDED 0x8000001eu
+#define MAX_EXTENDED 0x80000021u
 #define BUS_KHZ 1000000u /* the local APIC timer's clock: 1 GHz (dev/lapic.h) */
 
 static struct cpuid_host host;
 static uint32_t max_basic_host, max_extended_host;
+static bool no_speculation; /* the host's processor is QEMU's emulation, which executes nothing in advance */
+
+static bool host_is_tcg(void)
+{
+    struct cpuid_regs r = host.leaf(CPUID_HV_BASE, 0); /* "TCGTCGTCGTCG" */
+
+    return (host.leaf(1, 0).ecx & L1_ECX_HYPERVISOR) != 0 && r.ebx == 0x54474354 && r.ecx == 0x43544743 &&
+           r.edx == 0x47435447;
+}
 
 void cpuid_init(const struct cpuid_host *h)
 {
     host = *h;
     max_basic_host = host.leaf(0, 0).eax;
     max_extended_host = host.leaf(0x80000000, 0).eax;
+    no_speculation = host_is_tcg();
+}
+
+/* The highest extended leaf that the guest has. */
+static uint32_t max_extended(void)
+{
+    bool amd = host.leaf(0, 0).ecx == VENDOR_AMD;
+
+    return amd && no_speculation ? MAX_EXTENDED : min(max_extended_host, MAX_EXTENDED);
+}
+
+static struct cpuid_regs leaf_e21(void)
+{
+    uint32_t eax = max_extended_host >= 0x80000021 ? host.leaf(0x80000021, 0).eax & (uint32_t)E21_EAX : 0;
+
+    return (struct cpuid_regs){.eax = eax | (no_speculation ? (uint32_t)E21_EAX_SRSO_NO : 0)};
 }
 
 static bool host_has_xsave(void)
@@ -261,14 +291,14 @@ static struct cpuid_regs extended_leaf(uint32_t leaf, uint32_t sub, const struct
 {
     struct cpuid_regs r = {0};
 
-    if (leaf > max_extended_host || leaf > MAX_EXTENDED) {
+    if (leaf > max_extended()) {
         return r;
     }
-    r = host.leaf(leaf, 0);
+    r = leaf <= max_extended_host ? host.leaf(leaf, 0) : r;
     bool amd = host.leaf(0, 0).ecx == VENDOR_AMD;
     switch (leaf) {
     case 0x80000000:
-        r.eax = min(r.eax, MAX_EXTENDED);
+        r.eax = max_extended();
         break;
     case 0x80000001:
         r.ecx &= E1_ECX;
@@ -290,6 +320,8 @@ static struct cpuid_regs extended_leaf(uint32_t leaf, uint32_t sub, const struct
     case 0x8000001e:
         r = (struct cpuid_regs){g->apic_id, g->apic_id, 0, 0};
         break; /* a core per id, one node */
+    case 0x80000021:
+        return leaf_e21();
     case 0x80000002 ... 0x80000006:
         break; /* brand string, caches */
     default:

@@ -287,6 +287,54 @@ static void test_cpuid(void **state)
     assert_int_equal(cpuid_guest_leaf(0x80000020, 0, &g).eax, 0);
 }
 
+/* Leaves 1, 4, 0xb, 0x80000008, 0x8000001d and 0x8000001e tell the same story. */
+static void test_topology_of(unsigned n, unsigned bits)
+{
+    struct cpuid_guest g = {.apic_id = n - 1, .vcpus = n};
+    struct cpuid_regs r = cpuid_guest_leaf(1, 0, &g);
+
+    assert_int_equal(r.ebx >> 24, n - 1);
+    assert_int_equal(r.ebx >> 16 & 0xff, 1u << bits);
+    assert_int_equal(r.edx >> 28 & 1, n > 1);
+    r = cpuid_guest_leaf(0xb, 0, &g);
+    assert_int_equal(r.eax, 0);
+    assert_int_equal(r.ebx, 1);
+    assert_int_equal(r.ecx, 0x100);
+    assert_int_equal(r.edx, n - 1);
+    r = cpuid_guest_leaf(0xb, 1, &g);
+    assert_int_equal(r.eax, bits);
+    assert_int_equal(r.ebx, n);
+    assert_int_equal(r.ecx, 0x201);
+    assert_int_equal(r.edx, n - 1);
+    assert_int_equal(cpuid_guest_leaf(0xb, 5, &g).edx, n - 1);
+    assert_int_equal(cpuid_guest_leaf(0x80000001, 0, &g).ecx >> 1 & 1, n > 1);
+    assert_int_equal(cpuid_guest_leaf(0x80000008, 0, &g).ecx, bits << 12 | (n - 1));
+    r = cpuid_guest_leaf(0x8000001e, 0, &g);
+    assert_int_equal(r.eax, n - 1);
+    assert_int_equal(r.ebx, n - 1); /* one thread per core */
+    assert_int_equal(r.ecx, 0);     /* one node */
+    r = cpuid_guest_leaf(0x8000001d, 3, &g);
+    assert_int_equal(r.eax, 0x163 | ((1u << bits) - 1) << 14); /* the third level is everybody's */
+    assert_int_equal(cpuid_guest_leaf(0x8000001d, 2, &g).eax, 0x143);
+    assert_int_equal(cpuid_guest_leaf(0x8000001d, 4, &g).eax, 0);
+}
+
+static void test_cpuid_topology(void **state)
+{
+    static const unsigned table[][2] = {{1, 0}, {2, 1}, {3, 2}, {4, 2}, {5, 3}, {8, 3}};
+    struct cpuid_guest g = {.vcpus = 1};
+
+    (void)state;
+    fake_machine(1 << 20);
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        test_topology_of(table[i][0], table[i][1]);
+    }
+    assert_int_equal(cpuid_guest_leaf(0x80000000, 0, &g).eax, 0x80000021);
+    assert_int_equal(cpuid_guest_leaf(0x80000021, 0, &g).eax, 0x20000045); /* no more than what is listed */
+    assert_int_equal(cpuid_guest_leaf(0x8000000a, 0, &g).ebx, 0);          /* no SVM */
+    assert_int_equal(cpuid_guest_leaf(0x8000001b, 0, &g).eax, 0);          /* no IBS */
+}
+
 static void test_msr(void **state)
 {
     static struct vcpu_state s;
@@ -372,9 +420,10 @@ static void test_pvclock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bzimage), cmocka_unit_test(test_plan),        cmocka_unit_test(test_load),
-        cmocka_unit_test(test_acpi),    cmocka_unit_test(test_device_tree), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_cpuid),   cmocka_unit_test(test_msr),         cmocka_unit_test(test_pvclock),
+        cmocka_unit_test(test_bzimage), cmocka_unit_test(test_plan),           cmocka_unit_test(test_load),
+        cmocka_unit_test(test_acpi),    cmocka_unit_test(test_device_tree),    cmocka_unit_test(test_options),
+        cmocka_unit_test(test_cpuid),   cmocka_unit_test(test_cpuid_topology), cmocka_unit_test(test_msr),
+        cmocka_unit_test(test_pvclock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

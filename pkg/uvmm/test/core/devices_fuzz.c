@@ -39,10 +39,13 @@ static void take_interrupt(void)
     pv_eoi_entry();
 }
 
+/* d[1]: width in bits 1:0, the processor that does it in 7:5 */
 static void step(struct vcpu_state *s, const uint8_t *d)
 {
     uint64_t v = 0;
     unsigned width = 1u << (d[1] & 3);
+
+    vcpu_this = d[1] >> 5;
 
     memcpy(&v, d + 4, 4);
     switch (d[0] & 15) {
@@ -80,7 +83,7 @@ static void step(struct vcpu_state *s, const uint8_t *d)
         irq_msi(LAPIC_BASE | (uint64_t)d[2] << 12 | d[3], (uint32_t)v);
         break;
     case 13:
-        (void)cpuid_guest_leaf((uint32_t)v, d[2], &(struct cpuid_guest){0});
+        (void)cpuid_guest_leaf((uint32_t)v, d[2], &(struct cpuid_guest){.apic_id = vcpu_this, .vcpus = vcpu_count});
         break;
     case 14:
         fake_now_ns += v;
@@ -100,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct vcpu_state s;
 
     fake_machine(64 << 10);
+    vcpu_count = VCPUS_MAX;
     memset(&s, 0, sizeof(s));
     for (size_t i = 0; i + 8 <= size; i += 8) {
         step(&s, data + i);

@@ -137,10 +137,15 @@ static struct cpuid_regs host_leaf(uint32_t leaf, uint32_t sub)
         {0xd, 0, {0xff, 832, 2000, 0}},
         {0xd, 1, {0xf, 832, 0, 0}},
         {0xd, 2, {256, 576, 0, 0}},
-        {0x80000000, 0, {0x80000020, 0, 0, 0}},
+        {0x80000000, 0, {0x80000026, 0, 0, 0}},
         {0x80000001, 0, {0x800f12, 0, 0xffffffff, 0xffffffff}},
         {0x80000007, 0, {~0u, ~0u, ~0u, ~0u}},
         {0x80000008, 0, {0xffff3028, 0xffffffff, 0xffffffff, 0xffffffff}},
+        {0x8000000a, 0, {~0u, ~0u, ~0u, ~0u}},
+        {0x8000001b, 0, {~0u, ~0u, ~0u, ~0u}},
+        {0x8000001d, 2, {0xffffc143, 0, 0, 0}},
+        {0x8000001d, 3, {0xffffc163, 0, 0, 0}},
+        {0x80000021, 0, {~0u, ~0u, ~0u, ~0u}},
     };
 
     for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

@@ -294,6 +294,222 @@ static void test_pic_level(void **state)
     assert_false(pic_asserted());
 }
 
+/* --- several processors --- */
+
+static void fake_vcpus(unsigned n)
+{
+    vcpu_count = n;
+    for (unsigned i = 0; i < n; i++) {
+        vcpu_this = i;
+        lapic_on();
+        lw(0xd0, 1u << (24 + i)); /* flat logical id */
+    }
+    vcpu_this = 0;
+    fake_kicks = 0;
+}
+
+/* Which vcpus have vector pending; takes and ends it there. */
+static unsigned pending_set(int vector)
+{
+    unsigned set = 0, was = vcpu_this;
+
+    for (unsigned i = 0; i < vcpu_count; i++) {
+        vcpu_this = i;
+        if (lapic_pending() == vector) {
+            set |= 1u << i;
+            lapic_accept(vector);
+            lapic_eoi();
+        }
+    }
+    vcpu_this = was;
+    return set;
+}
+
+static void icr(uint32_t high, uint32_t low)
+{
+    lw(0x310, high);
+    lw(0x300, low);
+}
+
+static void test_ipi_destinations(void **state)
+{
+    static const struct {
+        uint32_t high, low;
+        unsigned set;
+    } table[] = {
+        {2u << 24, 0x4050, 1 << 2}, /* physical */
+        {0xffu << 24, 0x4050, 0xf}, /* physical, everybody */
+        {9u << 24, 0x4050, 0},      /* nobody */
+        {0x0au << 24, 0x4850, 0xa}, /* logical flat: a set */
+        {0, 0x44050, 1 << 1},       /* self */
+        {0, 0x84050, 0xf},          /* all */
+        {0, 0xc4050, 0xd},          /* all but self */
+        {0xffu << 24, 0xc850, 0xf}, /* level, logical broadcast */
+    };
+
+    (void)state;
+    fake_vcpus(4);
+    vcpu_this = 1;
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        fake_kicks = 0;
+        icr(table[i].high, table[i].low);
+        assert_int_equal(fake_kicks, table[i].set & ~2u);
+        assert_int_equal(pending_set(0x50), table[i].set);
+    }
+    lapic_deliver(3, LAPIC_FIXED, 0x50, false);
+    fake_kicks = 0;
+    lapic_deliver(3, LAPIC_FIXED, 0x50, false); /* pending already: no second kick */
+    assert_int_equal(fake_kicks, 0);
+    assert_int_equal(pending_set(0x50), 8);
+    assert_int_equal(lr(0x20), 1u << 24); /* id */
+}
+
+static void test_cluster_model(void **state)
+{
+    (void)state;
+    fake_vcpus(4);
+    for (unsigned i = 0; i < 4; i++) { /* two clusters of two */
+        vcpu_this = i;
+        lw(0xe0, 0x0fffffff);
+        lw(0xd0, (i / 2) << 28 | 1u << (24 + i % 2));
+    }
+    vcpu_this = 0;
+    icr(0x13u << 24, 0x4850);
+    assert_int_equal(pending_set(0x50), 0xc);
+    icr(0x02u << 24, 0x4850);
+    assert_int_equal(pending_set(0x50), 0x2);
+    icr(0xf1u << 24, 0x4850); /* the first of every cluster */
+    assert_int_equal(pending_set(0x50), 0x5);
+}
+
+static void test_x2apic_destinations(void **state)
+{
+    uint64_t v;
+
+    (void)state;
+    fake_vcpus(4);
+    for (unsigned i = 0; i < 4; i++) {
+        vcpu_this = i;
+        assert_true(lapic_msr_write(MSR_APIC_BASE, LAPIC_BASE | 0xc00 | (i == 0 ? 0x100 : 0)));
+        assert_true(lapic_msr_read(MSR_APIC_BASE, &v));
+        assert_int_equal(v & 0x100, i == 0 ? 0x100 : 0); /* the first is the bootstrap processor */
+        assert_true(lapic_msr_read(0x802, &v));
+        assert_int_equal(v, i);
+        assert_true(lapic_msr_read(0x80d, &v));
+        assert_int_equal(v, 1u << i);
+    }
+    vcpu_this = 2;
+    assert_true(lapic_msr_write(0x830, 3ull << 32 | 0x4051));
+    assert_int_equal(pending_set(0x51), 8);
+    assert_true(lapic_msr_write(0x830, 0xbull << 32 | 0x4851));
+    assert_int_equal(pending_set(0x51), 0xb);
+    assert_true(lapic_msr_write(0x830, 0x1000full << 32 | 0x4851)); /* another cluster */
+    assert_int_equal(pending_set(0x51), 0);
+    assert_true(lapic_msr_write(0x830, 0xffffffffull << 32 | 0x4051));
+    assert_int_equal(pending_set(0x51), 0xf);
+    assert_true(lapic_msr_write(0x830, 0xffull << 32 | 0x4051)); /* id 255 is nobody here */
+    assert_int_equal(pending_set(0x51), 0);
+    irq_msi(LAPIC_BASE | 0xff000, 0x51); /* but everybody in a message of 8 bits */
+    assert_int_equal(pending_set(0x51), 0xf);
+    irq_msi(LAPIC_BASE | 0x06000 | 4, 0x51); /* logical */
+    assert_int_equal(pending_set(0x51), 6);
+}
+
+static void test_lowest_priority(void **state)
+{
+    unsigned seen = 0;
+
+    (void)state;
+    fake_vcpus(4);
+    vcpu_this = 3;
+    lw(0x80, 0x80); /* busy */
+    vcpu_this = 2;
+    lw(0xf0, 0xff); /* switched off */
+    vcpu_this = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        irq_msi(LAPIC_BASE | 0x0f000 | 4, 0x152);
+        unsigned set = pending_set(0x52);
+        assert_true(set == 1 || set == 2);
+        seen |= set;
+    }
+    assert_int_equal(seen, 3); /* equals take turns */
+    rte(18, 0x0800000000000953ull | 8ull << 56);
+    irq_set_line(18, true);
+    lw(0x80, 0);
+    vcpu_this = 3;
+    assert_int_equal(lapic_pending(), -1); /* below its priority: it waits */
+    lw(0x80, 0);
+    assert_int_equal(lapic_pending(), 0x53); /* the only one of the destination */
+}
+
+static void test_init_and_startup(void **state)
+{
+    (void)state;
+    fake_vcpus(4);
+    icr(2u << 24, 0x4500); /* INIT, asserted */
+    assert_int_equal(fake_inits, 4);
+    icr(3u << 24, 0x8500); /* level de-assert: nothing */
+    assert_int_equal(fake_inits, 4);
+    icr(2u << 24, 0x469a); /* start-up at 0x9a000 */
+    assert_int_equal(fake_startup[2], 0x9a);
+    assert_int_equal(fake_startup[3], -1);
+    icr(0, 0xc4500); /* all but self, as at a restart */
+    assert_int_equal(fake_inits, 0xe);
+    icr(0, 0xc4400); /* NMI to the others */
+    for (unsigned i = 0; i < 4; i++) {
+        vcpu_this = i;
+        assert_int_equal(lapic_nmi_take(), i != 0);
+    }
+    vcpu_this = 2;
+    lw(0x320, 0x20040); /* periodic */
+    lw(0x380, 1000);
+    lapic_init_received();
+    assert_int_equal(lr(0xf0), 0xff);
+    assert_int_equal(lr(0x320), 0x10000);
+    assert_int_equal(lr(0x20), 2u << 24);
+    fake_advance(1000000);
+    vcpu_this = 2;
+    assert_int_equal(lapic_pending(), -1);
+}
+
+/* Each APIC's timer fires for its own processor. */
+static void test_own_timers(void **state)
+{
+    (void)state;
+    fake_vcpus(3);
+    for (unsigned i = 0; i < 3; i++) {
+        vcpu_this = i;
+        lw(0x3e0, 0xb);
+        lw(0x320, 0x40 + i);
+        lw(0x380, 1000 * (i + 1));
+    }
+    fake_advance(2000);
+    assert_int_equal(pending_set(0x40), 1);
+    assert_int_equal(pending_set(0x41), 2);
+    assert_int_equal(pending_set(0x42), 0);
+    fake_advance(1000);
+    assert_int_equal(pending_set(0x42), 4);
+}
+
+/* A level-triggered interrupt is ended by whichever processor took it. */
+static void test_eoi_of_another(void **state)
+{
+    (void)state;
+    fake_vcpus(2);
+    rte(16, 1ull << 56 | 0x8060);
+    irq_set_line(16, true);
+    vcpu_this = 1;
+    assert_int_equal(lapic_pending(), 0x60);
+    lapic_accept(0x60);
+    irq_set_line(16, false);
+    vcpu_this = 0;
+    lw(0xb0, 0);
+    assert_true(rte_low(16) & 0x4000);
+    vcpu_this = 1;
+    lw(0xb0, 0);
+    assert_false(rte_low(16) & 0x4000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +520,13 @@ int main(void)
         cmocka_unit_test_setup(test_timer, setup),
         cmocka_unit_test_setup(test_level, setup),
         cmocka_unit_test_setup(test_edge, setup),
+        cmocka_unit_test_setup(test_ipi_destinations, setup),
+        cmocka_unit_test_setup(test_cluster_model, setup),
+        cmocka_unit_test_setup(test_x2apic_destinations, setup),
+        cmocka_unit_test_setup(test_lowest_priority, setup),
+        cmocka_unit_test_setup(test_init_and_startup, setup),
+        cmocka_unit_test_setup(test_own_timers, setup),
+        cmocka_unit_test_setup(test_eoi_of_another, setup),
         cmocka_unit_test_setup(test_pic, setup),
         cmocka_unit_test_setup(test_pic_level, setup),
     };

@@ -339,18 +339,12 @@ static void test_log_levels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_pit_periodic, setup),
-        cmocka_unit_test_setup(test_pit_calibration, setup),
-        cmocka_unit_test_setup(test_pit_fast, setup),
-        cmocka_unit_test_setup(test_rtc_time, setup),
-        cmocka_unit_test_setup(test_rtc_interrupts, setup),
-        cmocka_unit_test_setup(test_uart, setup),
-        cmocka_unit_test_setup(test_uart_much_input, setup),
-        cmocka_unit_test_setup(test_power, setup),
-        cmocka_unit_test_setup(test_power_button, setup),
-        cmocka_unit_test_setup(test_bus, setup),
-        cmocka_unit_test_setup(test_console_switch, setup),
-        cmocka_unit_test_setup(test_log_levels, setup),
+        cmocka_unit_test_setup(test_pit_periodic, setup),    cmocka_unit_test_setup(test_pit_calibration, setup),
+        cmocka_unit_test_setup(test_pit_fast, setup),        cmocka_unit_test_setup(test_rtc_time, setup),
+        cmocka_unit_test_setup(test_rtc_interrupts, setup),  cmocka_unit_test_setup(test_uart, setup),
+        cmocka_unit_test_setup(test_uart_much_input, setup), cmocka_unit_test_setup(test_power, setup),
+        cmocka_unit_test_setup(test_power_button, setup),    cmocka_unit_test_setup(test_bus, setup),
+        cmocka_unit_test_setup(test_console_switch, setup),  cmocka_unit_test_setup(test_log_levels, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,11 +120,8 @@ static void test_too_deep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_overlay),
-        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_too_deep),
+        cmocka_unit_test(test_merge),   cmocka_unit_test(test_order),    cmocka_unit_test(test_overlay),
+        cmocka_unit_test(test_no_room), cmocka_unit_test(test_too_deep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
