@@ -214,8 +214,8 @@ def test_linux_cut_after_any_write(system):
 
 @LONG
 def test_linux_cut_after_every_write(system):
-    log, sector = linux_run(system, 400)
-    check_cuts(log, sector, system.folder, 1000)
+    log, sector = linux_run(system, 250)
+    check_cuts(log, sector, system.folder, 500)
 
 
 def test_linux_killed(system):

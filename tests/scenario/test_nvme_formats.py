@@ -24,6 +24,16 @@ def test_metadata(system, extra, options):
         session.expect(VERIFIED, 60)
 
 
+@pytest.mark.parametrize("extra", ["ms=8,pi=1", "ms=8,pi=3,logical_block_size=4096,physical_block_size=4096"])
+def test_ranges_with_protection(system, extra):
+    """What was discarded and zeroed can be read: no guard is left over from before."""
+    image = system.disk(10, "disk1.img")
+    system.machine += ["-device", f"nvme,id=n0,serial={SERIAL}", "-drive", f"if=none,file={image},format=raw,id=D1,discard=unmap",
+                       "-device", f"nvme-ns,drive=D1,bus=n0,nsid=1,{extra}"]
+    with boot(system, ONE, "--ops 2000 --depth 16 --max 131072 --ranges --gaps --align 1 --pieces 60") as session:
+        session.expect(VERIFIED, 60)
+
+
 def test_refused_formats(system):
     """One line each, and the others are used."""
     namespace(system, 1, "ms=0")

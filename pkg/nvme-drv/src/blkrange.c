@@ -59,18 +59,32 @@ static uint8_t range_check(const struct blkdev *d, bool discard, const struct vi
     return VIRTIO_BLK_S_OK;
 }
 
-static void range_add(struct blk_queue *q, const struct virtio_blk_range *r)
+/* A discard may do less than it was asked for. With protection information, only whole units that the controller can
+ * deallocate: QEMU's clears the data of a part of one but keeps its guards, which then are wrong for every reader. */
+static void range_trim(struct blk_range *r, const struct ident_ns *info)
+{
+    uint32_t unit = info->discard_granularity;
+    uint64_t first = (r->lba + unit - 1) / unit * unit, end = (r->lba + r->blocks) / unit * unit;
+
+    r->lba = first;
+    r->blocks = end > first ? (uint32_t)(end - first) : 0;
+}
+
+static void range_add(struct blk_queue *q, const struct virtio_blk_range *r, bool discard)
 {
     const struct blk_target *t = &q->dev->target;
     uint32_t per_block = t->ns->info.block_size / VIRTIO_BLK_SECTOR;
+    struct blk_range *out = &q->range[q->range_count];
 
-    if (r->num_sectors > 0) {
-        q->range[q->range_count++] = (struct blk_range){
-            .lba = t->first + r->sector / per_block,
-            .blocks = r->num_sectors / per_block,
-            .unmap = (r->flags & VIRTIO_BLK_RANGE_F_UNMAP) && t->ns->info.zeroes_deallocate,
-        };
+    *out = (struct blk_range){
+        .lba = t->first + r->sector / per_block,
+        .blocks = r->num_sectors / per_block,
+        .unmap = (r->flags & VIRTIO_BLK_RANGE_F_UNMAP) && t->ns->info.zeroes_deallocate,
+    };
+    if (discard && t->ns->info.protect) {
+        range_trim(out, &t->ns->info);
     }
+    q->range_count += out->blocks > 0;
 }
 
 uint8_t blkrange_prepare(struct blk_queue *q, struct blk_req *r, const struct vring_seg *seg, unsigned count)
@@ -96,7 +110,7 @@ uint8_t blkrange_prepare(struct blk_queue *q, struct blk_req *r, const struct vr
     }
     q->range_count = q->range_index = 0;
     for (int i = 0; i < n; i++) {
-        range_add(q, &list[i]);
+        range_add(q, &list[i], discard);
         r->bytes += (uint64_t)list[i].num_sectors * VIRTIO_BLK_SECTOR;
     }
     return VIRTIO_BLK_S_OK;

@@ -175,6 +175,23 @@ static void test_range_features(void **state)
     e->c->id.dsm = true;
 }
 
+/* On a namespace with protection information only whole units are discarded. */
+static void test_discard_units(void **state)
+{
+    struct env *e = *state;
+    struct ident_ns *info = &e->c->ns[0]->info;
+    const struct virtio_blk_range r[3] = {{35, 22, 0}, {73, 7, 0}, {128, 8, 0}}, part = {81, 14, 0};
+
+    info->protect = info->special = true;
+    info->discard_granularity = 8;
+    assert_int_equal(run_ranges(e, VIRTIO_BLK_T_DISCARD, r, 3), VIRTIO_BLK_S_OK);
+    assert_int_equal(e->m->deallocates, 1);
+    assert_true(all_zero(disk(e, 40), 16 * 512) && all_zero(disk(e, 128), 8 * 512));
+    assert_false(all_zero(disk(e, 39), 512) || all_zero(disk(e, 56), 512) || all_zero(disk(e, 73), 512));
+    assert_int_equal(run_ranges(e, VIRTIO_BLK_T_DISCARD, &part, 1), VIRTIO_BLK_S_OK); /* nothing is left of it */
+    assert_int_equal(e->m->deallocates, 1);
+}
+
 static void test_topology(void **state)
 {
     struct env *e = *state;
@@ -268,6 +285,7 @@ int main(void)
         T(test_range_alignment, setup_4k),
         T(test_range_limits, setup),
         T(test_range_features, setup),
+        T(test_discard_units, setup),
         T(test_topology, setup),
         T(test_queue_pairs, setup),
         T(test_queue_pairs_few, setup),
