@@ -103,6 +103,7 @@ struct blkdev {
     struct virtio_blk_config config;
     uint32_t generation; /* of the configuration */
     bool needs_reset;
+    unsigned breaks; /* of the virtio protocol by the driver; every 1st, 2nd, 4th, ... is reported */
     bool wants_share;           /* a queue waits for a command of this client to end */
     bool fua;                   /* writes must be durable when they end: the driver sends no flush */
     void (*changed)(void *ctx); /* needs_reset was set, or the last busy request of a stopped queue has ended */

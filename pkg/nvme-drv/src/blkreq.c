@@ -49,10 +49,12 @@ void blkdev_queue_break(struct blk_queue *q, const char *why)
     q->enabled = false;
     if (!d->needs_reset) {
         d->needs_reset = true;
-        log_warn(
-            "NVMe[]: Client of %s: its driver broke the virtio protocol (%s); the queue is stopped until the driver "
-            "resets the device",
-            d->target.id, why);
+        d->breaks++;
+        if (is_pow2(d->breaks)) { /* a guest that does nothing else must not fill the log */
+            log_warn("NVMe[]: Client of %s: its driver broke the virtio protocol (%s; %u so far); the queue is stopped "
+                     "until the driver resets the device",
+                     d->target.id, why, d->breaks);
+        }
         if (d->changed) {
             d->changed(d->changed_ctx);
         }

@@ -132,8 +132,9 @@ bool monitor_serve(void)
     }
     if (greet) {
         greet = false;
-        shell_printf(&shell, "\nThe VM's monitor; \"help\" lists its commands.%s\n",
-                     on_console ? " Ctrl-]: back to the guest." : "");
+        if (on_console) { /* one of its own shows only the prompt, which cons keeps until somebody looks */
+            shell_printf(&shell, "\nThe VM's monitor; \"help\" lists its commands. Ctrl-]: back to the guest.\n");
+        }
         shell_prompt(&shell);
     }
     size_t n = input_len;
