@@ -21,8 +21,9 @@ skboot = $(SRC)/tools/boot/skboot $1 --entry $(call sh-quote,$(E)) --list $(call
     --search $(call sh-quote,$(MODULE_SEARCH_PATH)) --qemu-path $(call sh-quote,$(QEMU_PATH)) \
     --qemu-options $(call sh-quote,$(QEMU_OPTIONS) $(QEMU_OPTIONS-amd64))
 
-# What Bochs emulates: a model of `bochs --help cpu`, and MiB.
+# What Bochs emulates: a model of `bochs --help cpu`, how many, and MiB.
 BOCHS_CPU ?= corei7_skylake_x
+BOCHS_CPUS ?= 1
 BOCHS_MEMORY ?= 512
 
 .PHONY: qemu bochs elfimage grub2iso listentries show guest debian tiny memtest
@@ -33,7 +34,8 @@ qemu: all $(DEFAULT_DISK)
 grub2iso: all
 	$(Q)$(call skboot,$@)
 bochs: all
-	$(Q)$(call skboot,$@) --bochs-cpu $(call sh-quote,$(BOCHS_CPU)) --bochs-memory $(call sh-quote,$(BOCHS_MEMORY))
+	$(Q)$(call skboot,$@) --bochs-cpu $(call sh-quote,$(BOCHS_CPU)) --bochs-cpus $(call sh-quote,$(BOCHS_CPUS)) \
+	    --bochs-memory $(call sh-quote,$(BOCHS_MEMORY))
 elfimage: all
 	$(Q)$(call skboot,$@) > /dev/null
 	$(Q)mkdir -p $(O)/images

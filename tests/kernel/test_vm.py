@@ -41,23 +41,24 @@ def test_vmtest(cpu, cpus):
 BOCHS_SVM = {"interrupt window", "interrupt shadow", "interrupted event of the guest's own"}
 
 
-def boot_in_bochs(tmp_path, cpu, options):
+def boot_in_bochs(tmp_path, cpu, options, cpus=1):
     """What vmtest says there."""
     (tmp_path / "modules.list").write_text(f"entry vmtest-{cpu}\nkernel skerry\nroottask vmtest no-if-0 {options}\n")
     command = [os.path.join(ROOT, "tools", "boot", "skboot"), "bochs", "--entry", f"vmtest-{cpu}", "--list", str(tmp_path / "modules.list"),
-               "--src", ROOT, "--build", BUILD, "--bochs-cpu", cpu, "--bochs-memory", "256"]
+               "--src", ROOT, "--build", BUILD, "--bochs-cpu", cpu, "--bochs-cpus", str(cpus), "--bochs-memory", "256"]
     with Session(command) as session:
         session.expect(r"vmtest: \d+ passed, (\d+) failed, (\d+) skipped", 180)
         return session.text()
 
 
-@pytest.mark.parametrize("cpu, kind, options, known", [
-    ("corei7_skylake_x", "VMX with EPT", "", set()),
-    ("ryzen", "SVM with nested paging", "no-triple-fault", BOCHS_SVM),
-], ids=["vmx", "svm"])
-def test_vmtest_in_bochs(tmp_path, cpu, kind, options, known):
+@pytest.mark.parametrize("cpu, cpus, kind, options, known", [
+    ("corei7_skylake_x", 1, "VMX with EPT", "", set()),
+    ("corei7_skylake_x", 2, "VMX with EPT", "", set()),
+    ("ryzen", 1, "SVM with nested paging", "no-triple-fault", BOCHS_SVM),
+], ids=["vmx", "vmx-smp", "svm"])
+def test_vmtest_in_bochs(tmp_path, cpu, cpus, kind, options, known):
     """VMX; and SVM with what QEMU's TCG has not: next RIP and decode assists."""
-    output = boot_in_bochs(tmp_path, cpu, options)
+    output = boot_in_bochs(tmp_path, cpu, options, cpus)
     assert f"virtual machines: {kind}" in output
     results = re.findall(r"^vmtest: (ok|FAIL|skip) (.*?)$", output, re.M)
     assert len(results) >= 40, output

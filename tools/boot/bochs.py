@@ -25,7 +25,7 @@ display_library: rfb, options="timeout=0"
 romimage: file={share}/BIOS-bochs-latest
 vgaromimage: file={share}/VGABIOS-lgpl-latest
 vga: extension=none, update_freq=1
-cpu: model={cpu}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model={cpu}, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 memory: guest={memory}, host={memory}
 clock: sync=none, time0=utc
 boot: disk
@@ -44,10 +44,10 @@ class BochsError(Exception):
     """One line for the user."""
 
 
-def _start(folder, image, serial, cpu, memory):
+def _start(folder, image, serial, machine):
     config = os.path.join(folder, "bochsrc")
     with open(config, "w", encoding="utf-8") as f:
-        f.write(CONFIG.format(share=SHARE, cpu=cpu, memory=memory, image=image, serial=serial, folder=folder))
+        f.write(CONFIG.format(share=SHARE, image=image, serial=serial, folder=folder, **machine))
     with open(os.path.join(folder, "bochs.out"), "wb") as out:
         child = subprocess.Popen(["bochs", "-q", "-f", config], stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
     child.stdin.write(b"c\n")  # Debian's has a debugger, which waits for a command before the first instruction;
@@ -73,8 +73,9 @@ def _relay(child, console, keys):
             os.write(console, data[:-1] if held else data)
 
 
-def run(folder, image, cpu, memory):
-    """Boots image; returns when the user has quit or Bochs has ended: its exit code. Files go to folder."""
+def run(folder, image, machine):
+    """Boots image; returns when the user has quit or Bochs has ended: its exit code. Files go to folder. machine: cpu (a model),
+    cpus, memory (MiB)."""
     if shutil.which("bochs") is None:
         raise BochsError("cannot start Bochs: 'bochs' is not installed (Debian: apt install bochs bochsbios vgabios)")
     os.makedirs(folder, exist_ok=True)
@@ -86,7 +87,7 @@ def run(folder, image, cpu, memory):
     before = termios.tcgetattr(keys) if keys is not None else None
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    child = _start(folder, image, os.ttyname(slave), cpu, memory)
+    child = _start(folder, image, os.ttyname(slave), machine)
     try:
         if keys is not None:
             tty.setraw(keys)
