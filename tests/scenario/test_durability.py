@@ -117,6 +117,17 @@ def test_cut_without_a_cache(system):
     assert check_journal(log, 9 * MIB, ways=("all",)) == 800
 
 
+def test_cut_write_through(system):
+    """The client switches the write cache off: no flushes any more, each write has FUA. QEMU's controller ignores that bit (unit tests see
+    it), so here, too, the order alone is checked."""
+    image = system.disk(9)
+    log = add_logged(system, image)
+    with boot(system, ONE, "--journal --write-through --ops 800 --depth 16") as session:
+        assert session.expect(VERIFIED, 60)[3] == "0"
+    log = Log(log, bytes(9 * MIB))
+    assert check_journal(log, 9 * MIB, ways=("all",)) == 800
+
+
 def test_killed_while_writing(system):
     """What was told to be flushed is in the image, whenever QEMU dies."""
     image = system.disk(9)
@@ -166,12 +177,12 @@ def check_files(folder, upto, last):
         assert os.path.exists(os.path.join(folder, f"f{number}")) or number == upto - KEPT + 1, f"file {number} of {upto} is lost"
 
 
-def linux_run(system, count):
+def linux_run(system, count, extra=""):
     """A guest's numbered files with fsync, and marks on the second partition; returns the log, the disk's first bytes and the marks' sector."""
     image = system.disk(FS_MIB + 3)
     run("sgdisk", f"-n1:2048:+{FS_MIB}M", "-n2:0:0", image)
     before = read(image)
-    log = add_logged(system, image)
+    log = add_logged(system, image, extra)
     with system.boot() as session:
         session.wait_prompt()
         session.run("mount -a; mkdir /mnt")
@@ -185,13 +196,13 @@ def linux_run(system, count):
     return Log(log, before), 2048 + FS_MIB * 2048
 
 
-def check_cuts(log, sector, folder, most):
+def check_cuts(log, sector, folder, most, ways=("none", "all", "some")):
     """Each cut's file system needs no more than its journal, and holds what was promised."""
     marks = log.marks(sector, MARKER)
     assert marks[0][1] == 0 and marks[-1][1] >= 20
     cuts = [marks[0][0] + cut for cut in Log.cuts_of(len(log.entries) - marks[0][0], most)]
     image, files = os.path.join(folder, "cut.img"), os.path.join(folder, "files")
-    for cut, way, disk in log.disks(cuts, tear=4096):  # ext4 expects its superblock in one piece
+    for cut, way, disk in log.disks(cuts, ways=ways, tear=4096):  # ext4 expects its superblock in one piece
         with open(image, "wb") as f:
             f.write(memoryview(disk)[MIB:(FS_MIB + 1) * MIB])
         where = f"after {cut} of {len(log.entries)} entries, {way} of the unflushed"
@@ -216,6 +227,12 @@ def test_linux_cut_after_any_write(system):
 def test_linux_cut_after_every_write(system):
     log, sector = linux_run(system, 250)
     check_cuts(log, sector, system.folder, 500)
+
+
+@LONG
+def test_linux_without_a_cache(system):
+    log, sector = linux_run(system, 60, ",write-cache=off")
+    check_cuts(log, sector, system.folder, 100, ways=("all",))
 
 
 def test_linux_killed(system):

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Partition tables as disks have them after accidents: tables made by sgdisk, then damaged, each a namespace of one controller.
 What is served is what the specifications leave, and the driver's log says why the rest is not."""
+import shutil
 import struct
 import zlib
 
 import pytest
 from conftest import SERIAL, run
 from test_block import boot, said, write_mbr
+from test_clients import boot as boot_clients
+from test_clients import content
 
 MIB = 8
 LAST = (MIB << 11) - 1
@@ -128,11 +131,6 @@ DAMAGES = [
 ]
 
 
-def content(image):
-    with open(image, "rb") as f:
-        return f.read()
-
-
 def attach(system, images):
     system.machine += ["-device", f"nvme,id=n0,serial={SERIAL}"]
     for nsid, image in enumerate(images, 1):
@@ -140,24 +138,10 @@ def attach(system, images):
 
 
 def boot_many(system, devices):
-    """A client for each of the devices (name, options); returns the session when all have ended."""
-    options = " ".join(f"--client cl{i} --device {name}" for i, (name, _) in enumerate(devices, 1))
-    ned = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-local caps, c = { vbus = io_busses.nvme }, {};
-for i = 1, %d do c[i] = l:new_channel(); caps["cl" .. i] = c[i]:svr(); end
-l:start({ caps = caps, log = { "nvme", "g" } }, "rom/nvme-drv -v %s");
-for i, o in ipairs({ %s }) do
-  l:start({ caps = { disk = c[i] }, log = { "test" .. i, "y" } }, "rom/blktest " .. o):wait();
-end
-print("all clients have ended");
-""" % (len(devices), options, ", ".join(f'"{o}"' for _, o in devices))
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
-    return system.boot(ned=ned)
+    """A client for each of the devices (name, options), one after the other."""
+    runs = ", ".join(f'"{options}"' for _, options in devices)
+    script = f'for i, o in ipairs({{ {runs} }}) do test(i, o):wait(); end\nprint("all clients have ended");\n'
+    return boot_clients(system, [name for name, _ in devices], script)
 
 
 def check_served(session, devices, sectors):
@@ -171,13 +155,13 @@ def check_served(session, devices, sectors):
 
 
 def test_damaged_gpt(system):
-    images, devices = [], []
+    images, devices, good = [], [], system.disk(MIB, "good.img")
+    run("sgdisk", "-n1:2048:4095", "-n2:4096:6143", "-n3:8192:8199", good)
     for nsid, (damage, left, _) in enumerate(DAMAGES, 1):
-        images.append(system.disk(MIB, f"{damage.__name__}.img"))
-        run("sgdisk", "-n1:2048:4095", "-n2:4096:6143", "-n3:8192:8199", *(f"-c{i}:{damage.__name__}{i}" for i in (1, 2, 3)), images[-1])
+        images.append(shutil.copyfile(good, system.path(f"{damage.__name__}.img")))
         with open(images[-1], "r+b") as f:
             damage(f)
-        devices += [(f"partlabel:{damage.__name__}{i}", SERVED if i in left else REFUSED) for i in (2, 3)]
+        devices += [(f"{SERIAL}:n{nsid}:{i}", SERVED if i in left else REFUSED) for i in (2, 3)]
     before = [content(image) for image in images]
     attach(system, images)
     with boot_many(system, devices) as session:
