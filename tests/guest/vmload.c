@@ -9,6 +9,8 @@
  * timers US N              a cyclic timer on each processor at once: lateness percentiles in us, early ones counted
  *   vmload clock SECONDS            a thread hops over the processors and looks at the clock: it never goes back
  *   vmload rate SECONDS             CLOCK_MONOTONIC and the TSC at the beginning and the end
+ *   vmload now                      CLOCK_MONOTONIC
+ *   vmload touch MIB                writes and reads back so much memory
  *   vmload cpuid LEAF SUB           a CPUID leaf, hexadecimal
  *   vmload compute N | faults N     CPU-bound and page-fault-bound work */
 #define _GNU_SOURCE
@@ -342,6 +344,25 @@ static void faults(long n)
     printf("faults: ns=%" PRIu64 " ok\n", now_ns() - start);
 }
 
+static void touch(long mib)
+{
+    size_t words = ((size_t)mib << 20) / sizeof(uint64_t);
+    uint64_t *p = mmap(NULL, words * sizeof(*p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED) {
+        fail("mmap");
+    }
+    for (size_t i = 0; i < words; i += 64) {
+        p[i] = i * 0x9e3779b97f4a7c15u;
+    }
+    for (size_t i = 0; i < words; i += 64) {
+        if (p[i] != i * 0x9e3779b97f4a7c15u) {
+            fail("memory has another content");
+        }
+    }
+    printf("touch: %ld MiB ok\n", mib);
+}
+
 static void print_cpuid(unsigned long leaf, unsigned sub)
 {
     unsigned a, b, c, d;
@@ -374,6 +395,10 @@ int main(int argc, char **argv)
         compute(a);
     } else if (strcmp(what, "cpuid") == 0) {
         print_cpuid(strtoul(argc > 2 ? argv[2] : "0", NULL, 16), (unsigned)b);
+    } else if (strcmp(what, "now") == 0) {
+        printf("now=%" PRIu64 " ok\n", now_ns());
+    } else if (strcmp(what, "touch") == 0) {
+        touch(a);
     } else if (strcmp(what, "faults") == 0) {
         faults(a);
     } else {

@@ -38,7 +38,7 @@ def assert_calm(session):
         assert bad not in log, log
 
 
-@pytest.mark.parametrize("cpus,bootargs", [(2, ""), (4, "nox2apic"), (8, "")])
+@pytest.mark.parametrize("cpus,bootargs", [pytest.param(2, "", marks=pytest.mark.long), (4, "nox2apic"), (8, "")])
 def test_all_processors(system, cpus, bootargs):
     image = system.disk(16)
     system.add_nvme(image)
@@ -60,6 +60,20 @@ def test_all_processors(system, cpus, bootargs):
             out = session.run(f"dd if=/dev/vda bs=4k skip=$(({i} * 512)) count=512 2>/dev/null | md5sum; md5sum < /tmp/r{i}")
             sums = re.findall(r"^([0-9a-f]{32})", out, re.M)
             assert len(sums) == 2 and sums[0] == sums[1], out
+        assert_calm(session)
+        session.power_off()
+
+
+@pytest.mark.parametrize("cpus", [4, pytest.param(8, marks=pytest.mark.long)])
+def test_on_two_processors(system, cpus):
+    """Vcpus that really run at the same time, and more of them than processors."""
+    system.machine += ["-smp", "2"]
+    with smp_boot(system, cpus) as session:
+        prepare(session)
+        load(session, "pingpong 100")
+        load(session, f"shootdown {cpus} 10")
+        load(session, f"spin {cpus} 50")
+        load(session, "clock 1")
         assert_calm(session)
         session.power_off()
 
@@ -102,6 +116,55 @@ def test_timers(system):
         assert session.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource") in ("tsc", "kvm-clock")
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_time_over_minutes(system, cpus):
+    """Clock and TSC against the host's for five minutes, and against the RTC; the guest works in between."""
+    with smp_boot(system, cpus) as session:
+        prepare(session)
+        start_guest, start_host = guest_clock(session)
+        for _ in range(5):
+            load(session, "clock 20")
+            load(session, "timers 10000 400")
+            time.sleep(36)
+        end_guest, end_host = guest_clock(session)
+        # Reading the clock takes a while on a serial line; each reading is as exact as its error.
+        error = (end_host[1] - end_host[0]) + (start_host[1] - start_host[0])
+        passed = end_host[0] - start_host[0]
+        assert abs((end_guest - start_guest) - passed) <= 100e-6 * passed + error
+        rtc = int(session.run("cat /sys/class/rtc/rtc0/since_epoch"))
+        assert abs(rtc - int(session.run("date +%s"))) <= 1
+        assert abs(rtc - time.time()) <= 3
+        assert_calm(session)
+
+
+def guest_clock(session):
+    """The guest's uptime in seconds, and the host's time before and after the reading."""
+    best = None
+    for _ in range(10):
+        before = time.monotonic()
+        ns = int(re.search(r"now=(\d+)", session.run("vmload now"))[1])
+        after = time.monotonic()
+        if best is None or after - before < best[1][1] - best[1][0]:
+            best = ns / 1e9, (before, after)
+    return best
+
+
+@pytest.mark.long
+def test_six_gigabytes(system):
+    """Below and above the 4 GiB hole, in large pages on both sides."""
+    free = int(re.search(r"MemAvailable: *(\d+)", open("/proc/meminfo", encoding="ascii").read())[1]) >> 10
+    if free < 3000:
+        pytest.skip("the test machine has too little memory")
+    system.machine = ["-m", "8G", "-display", "none"]
+    with smp_boot(system, 4, mem=6144) as session:
+        prepare(session)
+        total = int(re.search(r"MemTotal: *(\d+)", session.run("cat /proc/meminfo"))[1])
+        assert total > 5900 << 10
+        assert "ok" in session.run("vmload touch 1024", timeout=300)
+        session.power_off()
+
+
 @pytest.mark.parametrize("setting,message", [
     ('ext_args = { "--cpus", "9" }', r"uvmm: --cpus 9: too many vcpus, a VM has at most 8; give fewer"),
     ('ext_args = { "--cpus=0" }', r"uvmm: --cpus 0: not a number of vcpus; give 1 to 8"),
@@ -126,7 +189,7 @@ def guest_exits(session):
     return {name: int(n) for name, n in counters}
 
 
-@pytest.mark.parametrize("cpus,exits", [(1, 20), (4, 40)])
+@pytest.mark.parametrize("cpus,exits", [(1, 20), pytest.param(4, 40, marks=pytest.mark.long)])
 def test_an_idle_guest_sleeps(system, cpus, exits):
     """Tickless: exits per second of the whole guest. Each wake-up of Linux takes three (two settings of the timer, HLT); it has five
     of its own per second, and some more for each further processor (its watchdogs)."""
@@ -147,8 +210,10 @@ ALLOWED = [
 ]
 
 
-@pytest.mark.parametrize("cpus", [1, 4])
-@pytest.mark.parametrize("machine", ["-cpu EPYC,+svm", "-cpu max"])
+@pytest.mark.parametrize("cpus,machine", [
+    (4, "-cpu EPYC,+svm"), pytest.param(1, "-cpu EPYC,+svm", marks=pytest.mark.long),
+    pytest.param(1, "-cpu max", marks=pytest.mark.long), pytest.param(4, "-cpu max", marks=pytest.mark.long),
+])
 def test_nothing_to_complain_about(system, cpus, machine):
     """The kernel finds the machine as it should be: CPUID, MSRs, XSAVE, clocks, ACPI, PCI."""
     system.machine += machine.split()

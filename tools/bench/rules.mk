@@ -3,10 +3,16 @@
 $(O)/bench/blkbench: $(SRC)/tools/bench/blkbench.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -static $(USER_IDIR) -o $@ $<
+$(O)/bench/exitcost: $(SRC)/tools/bench/exitcost.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -static -o $@ $<
+$(O)/bench/vmload: $(SRC)/tests/guest/vmload.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -static -pthread -o $@ $<
 $(O)/bench/insncount.so: $(SRC)/tools/bench/insncount.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -o $@ $<
 
 .PHONY: bench
-bench: all guest $(O)/bench/blkbench $(O)/bench/insncount.so
+bench: all guest $(addprefix $(O)/bench/,blkbench exitcost vmload insncount.so)
 	$(Q)SKERRY_BUILD=$(O) $(SRC)/tools/bench/bench $(BENCH_ARGS)

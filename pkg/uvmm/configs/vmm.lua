@@ -109,16 +109,38 @@ function vmm.start_io(busses, options, io_options)
     return vmm.loader:start(start, command)
 end
 
--- The guest's RAM: a capability as it is, or so many MiB of contiguous memory.
+-- Memory in at most four pieces: as much as possible in the first, what is left in the next. An error is that of the first
+-- attempt, which was for all of it in one.
+local function in_pieces(size, allocate)
+    local step = math.max(128 << 20, (size // 64 + (2 << 20)) & ~((2 << 20) - 1))
+    local pieces, first_error = {}, nil
+    while size > 0 do
+        local want, ok, cap = size, false, nil
+        while want > 0 do
+            ok, cap = pcall(allocate, want)
+            if ok then break end
+            first_error = first_error or cap
+            want = (want - 1) // step * step
+        end
+        if not ok or #pieces == 4 then error(first_error, 0) end
+        pieces[#pieces + 1] = cap
+        size = size - want
+    end
+    return pieces
+end
+
+-- The guest's RAM: a capability as it is, or so many MiB, in one piece if possible. The capabilities are ram, ram1, ...
 local function guest_ram(options)
     local mem = options.mem or 16
-    if type(mem) == "userdata" then return mem end
+    if type(mem) == "userdata" then return { mem } end
     if math.type(mem) ~= "integer" or mem <= 0 then
         fail(2, "start_vm: mem is a positive number of MiB or a memory capability")
     end
     local flags = L4.Mem_alloc_flags
     local kind = flags.Continuous | flags.Pinned | flags.Super_pages
-    return L4.Env.user_factory:create(L4.Proto.Dataspace, mem << 20, kind, options.ram_align or options.mem_align or 21):m("rw")
+    return in_pieces(mem << 20, function(size)
+        return L4.Env.user_factory:create(L4.Proto.Dataspace, size, kind, options.ram_align or options.mem_align or 21):m("rw")
+    end)
 end
 
 -- One tree, or a table of trees: the first is the base, the others go on top of it in their order.
@@ -185,7 +207,8 @@ function vmm.start_vm(options)
     check_options(options)
     local name = options.name or "vm" .. (options.id or "")
     local args = arguments(options)
-    local caps = { ram = guest_ram(options) }
+    local caps = {}
+    for i, piece in ipairs(guest_ram(options)) do caps[i == 1 and "ram" or "ram" .. i - 1] = piece end
     caps.net = options.net
     if options.jdb then caps.jdb = L4.Env.jdb end
     add_monitor(options, caps, args, name)

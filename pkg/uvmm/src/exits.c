@@ -277,7 +277,8 @@ static void exit_cpuid(void)
 {
     struct vcpu_state *s = cpu->state;
 
-    if (!need(VCPU_GROUP_MSR) || !skip_insn()) {
+    /* Only leaf 0xd shows XCR0; the group costs a kernel call. */
+    if (((uint32_t)s->gpr[GPR_RAX] == CPUID_XSAVE && !need(VCPU_GROUP_MSR)) || !skip_insn()) {
         return;
     }
     struct cpuid_guest g = {s->cr4, s->xcr0, cpu->index, vcpu_count};

@@ -40,7 +40,7 @@ void *ram_ptr(uint64_t gpa, uint64_t len)
     return NULL;
 }
 
-/* The regions adjoin the hole, never each other, so a range inside RAM is inside one region. */
+/* The regions adjoin the hole or a gap, never each other, so a range inside RAM is inside one region. */
 int ram_read(uint64_t gpa, void *buf, uint64_t len)
 {
     const void *p = ram_ptr(gpa, len);

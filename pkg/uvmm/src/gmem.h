@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* Guest RAM: the "ram" capability, mapped into this program and into the guest. Guest-physical addresses from 0, with a
- * hole below 4 GiB (GMEM_HOLE_START..4 GiB) when it is larger. Everything in it may change at any time: read once. */
+/* Guest RAM: the capabilities "ram", "ram1", ..., mapped into this program and into the guest. Guest-physical addresses
+ * from 0, with a hole below 4 GiB (GMEM_HOLE_START..4 GiB) when it is larger, and a gap of at most 2 MiB between two
+ * capabilities. Everything in it may change at any time: read once. */
 #pragma once
 
 #include <abi/types.h>
 #include <stdint.h>
 
 #define GMEM_HOLE_START 0xc0000000ull
-#define GMEM_REGIONS_MAX 4
+#define GMEM_PIECES_MAX 4u
+#define GMEM_REGIONS_MAX (GMEM_PIECES_MAX + 1) /* one may lie on both sides of the hole */
 
 struct ram_region {
     uint64_t gpa, size;

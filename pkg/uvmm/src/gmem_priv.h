@@ -9,5 +9,5 @@ int ram_region_add(const struct ram_region *r);
 void ram_regions_forget(void);
 /* Bytes of RAM from address 0 up to the hole. */
 uint64_t ram_low_size(void);
-/* Maps the memory object `ram` here and in the guest space. Says what is wrong in one line. */
-int ram_setup(cap_t ram, cap_t guest);
+/* Maps the memory objects here and in the guest space, one behind the other. Says what is wrong in one line. */
+int ram_setup(const cap_t *pieces, unsigned count, cap_t guest);

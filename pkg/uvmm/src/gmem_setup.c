@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Maps the "ram" capability: up to GMEM_HOLE_START at guest-physical 0, the rest from 4 GiB on.
+// Maps the RAM capabilities: up to GMEM_HOLE_START from guest-physical 0 on, the rest from 4 GiB on.
 #include "gmem_priv.h"
 #include "log.h"
 
@@ -7,6 +7,10 @@
 #include <sk/env.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
+#include <util/bits.h>
+
+#define HOLE_END (4ull << 30)
+#define SUPERPAGE (2ull << 20)
 
 static int region_map(cap_t ram, cap_t guest, uint64_t off, uint64_t size, uint64_t gpa)
 {
@@ -29,7 +33,8 @@ static int region_map(cap_t ram, cap_t guest, uint64_t off, uint64_t size, uint6
     return ram_region_add(&r);
 }
 
-int ram_setup(cap_t ram, cap_t guest)
+/* Maps a piece at *gpa and behind the hole; *gpa is then the first address for the next. */
+static int piece_map(cap_t ram, cap_t guest, uint64_t *gpa)
 {
     struct sys_result info = sys_mem_info(ram);
 
@@ -40,11 +45,32 @@ int ram_setup(cap_t ram, cap_t guest)
         return SK_ETYPE;
     }
     uint64_t size = (uint64_t)info.value & ~(PAGE_SIZE - 1);
-    uint64_t low = size < GMEM_HOLE_START ? size : GMEM_HOLE_START;
-    int err = region_map(ram, guest, 0, low, 0);
+    uint64_t low = *gpa < GMEM_HOLE_START ? min(size, GMEM_HOLE_START - *gpa) : size;
+    int err = region_map(ram, guest, 0, low, *gpa);
 
+    *gpa += low;
     if (err == 0 && size > low) {
-        err = region_map(ram, guest, low, size - low, 1ull << 32);
+        err = region_map(ram, guest, low, size - low, HOLE_END);
+        *gpa = HOLE_END + size - low;
+    }
+    return err;
+}
+
+/* With a gap, so that nothing of the guest lies in two objects; in large pages where the objects allow it. */
+static uint64_t next_piece(uint64_t gpa)
+{
+    gpa = align_up(gpa + PAGE_SIZE, SUPERPAGE);
+    return gpa >= GMEM_HOLE_START && gpa < HOLE_END ? HOLE_END : gpa;
+}
+
+int ram_setup(const cap_t *pieces, unsigned count, cap_t guest)
+{
+    uint64_t gpa = 0;
+    int err = 0;
+
+    for (unsigned i = 0; i < count && err == 0; i++) {
+        err = piece_map(pieces[i], guest, &gpa);
+        gpa = next_piece(gpa);
     }
     return err;
 }

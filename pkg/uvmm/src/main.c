@@ -16,16 +16,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* vmm.start_vm gives RAM in several pieces when there is not enough of it in one. */
 static int memory_init(void)
 {
-    cap_t ram = sk_env_get("ram");
+    static const char *const name[GMEM_PIECES_MAX] = {"ram", "ram1", "ram2", "ram3"};
+    cap_t piece[GMEM_PIECES_MAX];
+    unsigned n = 0;
 
-    if (ram == CAP_NULL) {
+    while (n < GMEM_PIECES_MAX && (piece[n] = sk_env_get(name[n])) != CAP_NULL) {
+        n++;
+    }
+    if (n == 0) {
         log_error(LOG_BOOT,
                   "the capability \"ram\" is missing: start uvmm by vmm.start_vm, or give a memory object as caps.ram");
         return -1;
     }
-    return ram_setup(ram, guest_cap());
+    return ram_setup(piece, n, guest_cap());
 }
 
 /* The option --cpus, else the device tree. */

@@ -16,12 +16,13 @@ struct cpuid_host {
     uint64_t tsc_hz;
 };
 
-/* What of the guest's state shows in CPUID. */
+/* What of the guest's state shows in CPUID; xcr0 in leaf CPUID_XSAVE only. */
 struct cpuid_guest {
     uint64_t cr4, xcr0;
     unsigned apic_id, vcpus; /* processors of the machine: each a core of its own in one package */
 };
 
+#define CPUID_XSAVE 0xdu
 #define CPUID_HV_BASE 0x40000000u
 #define CPUID_HV_FEATURES 0x40000001u
 #define CPUID_HV_TIMING 0x40000010u
