@@ -144,12 +144,15 @@ static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
 
 static void io_set_string(struct vcpu_exit *e, uint64_t qual)
 {
-    uint32_t info = vmx_cpu.io_info ? (uint32_t)vmcs_read(VMCS_EXIT_INSN_INFO) : 0;
-
     e->io_string = 1;
-    e->io_rep = (qual & VMX_IO_REP) != 0;
-    e->io_addr_width = vmx_cpu.io_info ? (uint8_t)(2u << VMX_INFO_ADDR(info)) : 0;
-    e->io_seg = vmx_cpu.io_info ? (uint8_t)VMX_INFO_SEG(info) : UNKNOWN;
+    e->io_rep = qual & VMX_IO_REP ? 1 : 0;
+    e->io_seg = UNKNOWN;
+    if (vmx_cpu.io_info) {
+        uint32_t info = (uint32_t)vmcs_read(VMCS_EXIT_INSN_INFO);
+
+        e->io_addr_width = (uint8_t)(2u << VMX_INFO_ADDR(info));
+        e->io_seg = (uint8_t)VMX_INFO_SEG(info);
+    }
     if (e->io_in) {
         e->io_seg = SEG_ES; /* INS has no other */
     }
