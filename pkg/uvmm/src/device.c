@@ -28,7 +28,8 @@ static int net_probe(const void *fdt, int node, const char *name)
 static const struct device_type net_type = {.compatible = "skerry,virtio-net", .probe = net_probe, .needs_cap = true};
 
 static const struct device_type *const types[] = {
-    &pci_host_type, &virtio_console_type, &virtio_blk_type, &net_type, &uart_type, &rtc_type,
+    &pci_host_type, &virtio_console_type, &virtio_console_mmio_type, &virtio_blk_type, &virtio_blk_mmio_type,
+    &virtio_rng_type, &virtio_rng_mmio_type, &net_type, &uart_type, &rtc_type,
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 static bool made[TYPE_COUNT]; /* at least one device of the type exists */
@@ -78,7 +79,7 @@ static bool node_is_standard(const char *name)
 static void unknown_report(const void *fdt, int node, const char *name)
 {
     const char *compatible = fdt_getprop(fdt, node, "compatible", NULL);
-    char known[160] = "";
+    char known[280] = "";
     size_t n = 0;
 
     if (node_is_standard(name)) {

@@ -51,7 +51,7 @@ int log_level_parse(const char *spec)
 
 void log_print(enum log_class c, enum log_level l, const char *fmt, ...)
 {
-    char line[400];
+    char line[480];
     va_list ap;
 
     if (l > levels[c]) {

@@ -8,11 +8,20 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "SKERRY", "VIRTPC", 1)
 
     Scope (\_SB)
     {
-        OperationRegion (PRES, SystemIO, 0x610, 1)
+        OperationRegion (PRES, SystemIO, 0x610, 2)
         Field (PRES, ByteAcc, NoLock, Preserve)
         {
             HCOM, 1,
-            HRTC, 1
+            HRTC, 1,
+            Offset (1),
+            HVM0, 1,
+            HVM1, 1,
+            HVM2, 1,
+            HVM3, 1,
+            HVM4, 1,
+            HVM5, 1,
+            HVM6, 1,
+            HVM7, 1
         }
 
         Device (CPU0)
@@ -73,6 +82,103 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "SKERRY", "VIRTPC", 1)
             {
                 IO (Decode16, 0x70, 0x70, 1, 2)
                 IRQNoFlags () { 8 }
+            })
+        }
+
+        // virtio-mmio slots (virtio/mmio.c); two share an interrupt line.
+        Device (VMM0)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 0)
+            Method (_STA) { If (HVM0) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10000, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5 }
+            })
+        }
+
+        Device (VMM1)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 1)
+            Method (_STA) { If (HVM1) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10200, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 10 }
+            })
+        }
+
+        Device (VMM2)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 2)
+            Method (_STA) { If (HVM2) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10400, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 11 }
+            })
+        }
+
+        Device (VMM3)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 3)
+            Method (_STA) { If (HVM3) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10600, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 12 }
+            })
+        }
+
+        Device (VMM4)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 4)
+            Method (_STA) { If (HVM4) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10800, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5 }
+            })
+        }
+
+        Device (VMM5)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 5)
+            Method (_STA) { If (HVM5) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10a00, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 10 }
+            })
+        }
+
+        Device (VMM6)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 6)
+            Method (_STA) { If (HVM6) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10c00, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 11 }
+            })
+        }
+
+        Device (VMM7)
+        {
+            Name (_HID, "LNRO0005")
+            Name (_UID, 7)
+            Method (_STA) { If (HVM7) { Return (0x0f) } Return (0) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xfed10e00, 0x200)
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 12 }
             })
         }
 

@@ -19,9 +19,9 @@
 #define PM1_CTL_KEEP (BIT(1) | PM1_SLP_TYP)
 
 static uint16_t pm1_status, pm1_enable, pm1_control;
-static uint8_t present;
+static uint16_t present;
 
-void power_present_set(uint8_t bit)
+void power_present_set(uint16_t bit)
 {
     present |= bit;
 }
@@ -89,9 +89,8 @@ static uint64_t timer_read(void *ctx, uint64_t off, unsigned width)
 static uint64_t present_read(void *ctx, uint64_t off, unsigned width)
 {
     (void)ctx;
-    (void)off;
     (void)width;
-    return present;
+    return present >> (8 * off);
 }
 
 static void ignore_write(void *ctx, uint64_t off, unsigned width, uint64_t value)
@@ -181,7 +180,7 @@ int power_init(void)
     power_reset();
     err = bus_port_add(POWER_PM1_EVENT, 6, &pm1_ops, NULL, "pm1");
     err = err == 0 ? bus_port_add(POWER_PM_TIMER, 4, &timer_ops, NULL, "pm-timer") : err;
-    err = err == 0 ? bus_port_add(POWER_PRESENT, 1, &present_ops, NULL, "present") : err;
+    err = err == 0 ? bus_port_add(POWER_PRESENT, 2, &present_ops, NULL, "present") : err;
     err = err == 0 ? bus_port_byte_add(POWER_RESET, &cf9_ops, NULL, "reset") : err;
     err = err == 0 ? bus_port_add(0x92, 1, &port92_ops, NULL, "port92") : err;
     return err == 0 ? bus_port_add(0x64, 1, &i8042_ops, NULL, "i8042") : err;

@@ -8,7 +8,7 @@
 #define POWER_PM1_EVENT 0x600u
 #define POWER_PM1_CONTROL 0x604u
 #define POWER_PM_TIMER 0x608u
-#define POWER_PRESENT 0x610u /* bit 0 COM1, bit 1 RTC */
+#define POWER_PRESENT 0x610u /* bit 0 COM1, 1 RTC, 8 to 15 virtio-mmio slots */
 #define POWER_RESET 0xcf9u
 #define POWER_RESET_VALUE 0x06u
 #define POWER_S5_TYPE 5u /* SLP_TYP of soft-off, as in dsdt.asl */
@@ -19,6 +19,7 @@ void power_reset(void);
 /* Somebody presses the power button, which is fixed hardware [ACPI-6.4 4.8.2.2.1]: a status bit and the SCI. */
 void power_button_press(void);
 /* A device that the DSDT describes exists. */
-void power_present_set(uint8_t bit);
+void power_present_set(uint16_t bit);
 #define POWER_HAS_COM1 1u
 #define POWER_HAS_RTC 2u
+#define POWER_HAS_MMIO 0x100u /* slot 0 */

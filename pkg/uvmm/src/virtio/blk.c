@@ -328,6 +328,7 @@ static int64_t blk_device_add(struct blk *b)
         .config = b->config,
         .config_size = b->config_size,
         .ops = &blk_ops,
+        .mmio = b->mmio,
     };
 
     return virtio_dev_add(&b->dev, &info);
@@ -381,7 +382,8 @@ static int blk_probe(const void *fdt, int node, const char *name)
     if (!gate) {
         return SK_ENODEV;
     }
-    if (virtio_bus_check(name) != SK_OK) {
+    bool mmio = virtio_node_mmio(fdt, node);
+    if (!mmio && virtio_bus_check(name) != SK_OK) {
         return SK_ENOENT;
     }
     b = calloc(1, sizeof(*b));
@@ -392,6 +394,7 @@ static int blk_probe(const void *fdt, int node, const char *name)
     b->name = name;
     b->cap_name = fdt_getprop(fdt, node, DEVICE_CAP, NULL);
     b->gate = gate;
+    b->mmio = mmio;
     int64_t err = blk_start(b);
     if (err < 0) {
         blk_report(b, err);
@@ -409,3 +412,5 @@ static int blk_probe(const void *fdt, int node, const char *name)
 
 /* The PCI bus resets its devices. */
 const struct device_type virtio_blk_type = {.compatible = "skerry,virtio-blk", .needs_cap = true, .probe = blk_probe};
+const struct device_type virtio_blk_mmio_type = {
+    .compatible = "skerry,virtio-blk-mmio", .needs_cap = true, .probe = blk_probe, .reset = virtio_mmio_reset};

@@ -23,6 +23,7 @@ struct blk {
     struct virtio_dev dev;
     const char *name, *cap_name;
     cap_t gate;
+    bool mmio; /* the transport */
     bool open; /* the server knows our memory */
     bool lost; /* the server's end has been reported */
     unsigned queue_count, config_size;

@@ -22,6 +22,15 @@
     (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FEATURES_OK |          \
      VIRTIO_STATUS_FAILED)
 
+static void line_update(struct virtio_dev *d)
+{
+    if (d->mmio) {
+        virtio_mmio_line_update(d);
+    } else {
+        pci_intx_set(&d->pci, d->isr != 0);
+    }
+}
+
 static void interrupt(struct virtio_dev *d, uint8_t isr_bit, unsigned vector)
 {
     if (pci_msix_enabled(&d->pci)) {
@@ -29,7 +38,7 @@ static void interrupt(struct virtio_dev *d, uint8_t isr_bit, unsigned vector)
         return;
     }
     d->isr |= isr_bit;
-    pci_intx_set(&d->pci, true);
+    line_update(d);
 }
 
 uint8_t virtio_isr_read(struct virtio_dev *d)
@@ -37,7 +46,7 @@ uint8_t virtio_isr_read(struct virtio_dev *d)
     uint8_t isr = d->isr;
 
     d->isr = 0;
-    pci_intx_set(&d->pci, false);
+    line_update(d);
     return isr;
 }
 

@@ -295,7 +295,7 @@ static int memory_table_init(struct gmem *mem)
     return SK_OK;
 }
 
-static int con_create(const char *name)
+static int con_create(const char *name, bool mmio)
 {
     static const struct virtio_console_config config = {.max_nr_ports = 1};
     const struct virtio_info info = {
@@ -308,6 +308,7 @@ static int con_create(const char *name)
         .config = &config,
         .config_size = sizeof(config),
         .ops = &con_ops,
+        .mmio = mmio,
     };
     int64_t err = memory_table_init(&con.mem);
 
@@ -330,17 +331,17 @@ static int con_create(const char *name)
 
 static int con_probe(const void *fdt, int node, const char *name)
 {
-    (void)fdt, (void)node;
     if (con.present) {
         log_error(LOG_VIRTIO, "device tree node %s: there can be only one virtio console: remove one of the two nodes",
                   name);
         return SK_EEXIST;
     }
-    int err = virtio_bus_check(name);
+    bool mmio = virtio_node_mmio(fdt, node);
+    int err = mmio ? SK_OK : virtio_bus_check(name);
     if (err) {
         return err;
     }
-    err = con_create(name);
+    err = con_create(name, mmio);
     if (err) {
         log_error(LOG_VIRTIO, "%s: making the virtio console: %s", name, sk_strerror(err));
     }
@@ -349,3 +350,5 @@ static int con_probe(const void *fdt, int node, const char *name)
 
 /* The PCI bus resets its devices. */
 const struct device_type virtio_console_type = {.compatible = "skerry,virtio-console", .probe = con_probe};
+const struct device_type virtio_console_mmio_type = {
+    .compatible = "skerry,virtio-console-mmio", .probe = con_probe, .reset = virtio_mmio_reset};

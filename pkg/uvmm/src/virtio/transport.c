@@ -7,6 +7,7 @@
 #include "regs.h"
 #include "virtio.h"
 #include <assert.h>
+#include <libfdt.h>
 #include <string.h>
 #include <util/bits.h>
 
@@ -25,7 +26,7 @@
 #define WINDOW_DATA ((unsigned)sizeof(struct virtio_pci_cap))
 #define WINDOW_SIZE (WINDOW_DATA + 4)
 
-static uint64_t config_read(struct virtio_dev *d, unsigned off, unsigned width)
+uint64_t virtio_config_read(const struct virtio_dev *d, unsigned off, unsigned width)
 {
     uint64_t v = 0;
 
@@ -35,7 +36,7 @@ static uint64_t config_read(struct virtio_dev *d, unsigned off, unsigned width)
     return v;
 }
 
-static void config_write(struct virtio_dev *d, unsigned off, unsigned width, uint64_t value)
+void virtio_config_write(struct virtio_dev *d, unsigned off, unsigned width, uint64_t value)
 {
     if (d->ops->config_write && width <= 4 && range_ok(off, width, d->config_size)) {
         d->ops->config_write(d, off, width, (uint32_t)value);
@@ -53,7 +54,7 @@ static uint64_t regs_read(void *ctx, uint64_t off, unsigned width)
     case REGS_ISR:
         return reg == 0 ? virtio_isr_read(d) : 0;
     case REGS_DEVICE:
-        return config_read(d, reg, width);
+        return virtio_config_read(d, reg, width);
     default:
         return off >= REGS_PBA ? pci_msix_pba_read(&d->pci, off - REGS_PBA, width)
                                : pci_msix_table_read(&d->pci, off - REGS_MSIX, width);
@@ -69,7 +70,7 @@ static void regs_write(void *ctx, uint64_t off, unsigned width, uint64_t value)
     if (off < REGS_ISR) {
         virtio_common_write(d, reg, width, value);
     } else if (off >= REGS_DEVICE && off < REGS_MSIX) {
-        config_write(d, reg, width, value);
+        virtio_config_write(d, reg, width, value);
     } else if (off >= REGS_MSIX && off < REGS_PBA) {
         pci_msix_table_write(&d->pci, off - REGS_MSIX, width, value);
     }
@@ -210,33 +211,51 @@ int virtio_bus_check(const char *name)
     return SK_ENOENT;
 }
 
-int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info)
+bool virtio_node_mmio(const void *fdt, int node)
 {
-    const struct pci_ids ids = {VIRTIO_PCI_VENDOR, (uint16_t)(VIRTIO_PCI_DEVICE_BASE + info->id),
-                                VIRTIO_PCI_VENDOR, (uint16_t)(0x40 + info->id),
-                                info->class_code,  VIRTIO_PCI_REVISION};
-    uint32_t notify_bytes = NOTIFY_MULTIPLIER * info->queue_count;
+    const char *c = fdt ? fdt_getprop(fdt, node, "compatible", NULL) : NULL;
+    size_t len = c ? strlen(c) : 0;
 
-    assert(info->queue_count <= VIRTIO_QUEUES_MAX && info->config_size <= VIRTIO_CONFIG_MAX);
-    memset(d, 0, sizeof(*d));
-    pci_dev_init(&d->pci, info->name, &ids);
-    d->ops = info->ops;
-    d->offered = info->features | VIRTIO_F_VERSION_1;
-    d->queue_count = (uint16_t)info->queue_count;
-    d->config_vector = VIRTIO_NO_VECTOR;
-    d->config_size = info->config_size;
-    memcpy(d->config, info->config, info->config_size);
-    for (unsigned q = 0; q < info->queue_count; q++) {
-        d->queue[q] =
-            (struct virtio_queue){.size_max = info->queue_size, .size = info->queue_size, .vector = VIRTIO_NO_VECTOR};
-    }
+    return len > 5 && strcmp(c + len - 5, "-mmio") == 0;
+}
+
+static int pci_attach(struct virtio_dev *d, unsigned queues)
+{
+    uint32_t notify_bytes = NOTIFY_MULTIPLIER * queues;
+
     d->pci.cfg[PCI_INTERRUPT_PIN] = 1;
     d->pci.bar_moved = bar_moved;
     d->pci.reset = dev_reset;
     pci_bar_init(&d->pci, BAR_REGS, PCI_BAR_MEM32, REGS_SIZE, &regs_ops, d);
     pci_bar_init(&d->pci, BAR_NOTIFY, PCI_BAR_IO, pow2_at_least(notify_bytes, 16), &notify_ops, d);
     int err = capabilities_init(d, notify_bytes);
-    err = err ? err : pci_dev_add(&d->pci);
+    return err ? err : pci_dev_add(&d->pci);
+}
+
+int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info)
+{
+    const struct pci_ids ids = {VIRTIO_PCI_VENDOR, (uint16_t)(VIRTIO_PCI_DEVICE_BASE + info->id),
+                                VIRTIO_PCI_VENDOR, (uint16_t)(0x40 + info->id),
+                                info->class_code,  VIRTIO_PCI_REVISION};
+
+    assert(info->queue_count <= VIRTIO_QUEUES_MAX && info->config_size <= VIRTIO_CONFIG_MAX);
+    memset(d, 0, sizeof(*d));
+    pci_dev_init(&d->pci, info->name, &ids);
+    d->ops = info->ops;
+    d->id = info->id;
+    d->mmio = info->mmio;
+    d->offered = info->features | VIRTIO_F_VERSION_1;
+    d->queue_count = (uint16_t)info->queue_count;
+    d->config_vector = VIRTIO_NO_VECTOR;
+    d->config_size = info->config_size;
+    if (info->config_size) {
+        memcpy(d->config, info->config, info->config_size);
+    }
+    for (unsigned q = 0; q < info->queue_count; q++) {
+        d->queue[q] =
+            (struct virtio_queue){.size_max = info->queue_size, .size = info->queue_size, .vector = VIRTIO_NO_VECTOR};
+    }
+    int err = d->mmio ? virtio_mmio_add(d) : pci_attach(d, info->queue_count);
     if (!err) {
         virtio_dev_list(d);
     }

@@ -65,6 +65,9 @@ struct virtio_dev {
     uint8_t config[VIRTIO_CONFIG_MAX];
     struct virtio_queue queue[VIRTIO_QUEUES_MAX];
     struct virtio_dev *next; /* of all */
+    uint16_t id;             /* device type [virtio-1.2 5] */
+    bool mmio;               /* transport: MMIO; `pci` has only the name then */
+    unsigned mmio_slot;
 };
 
 struct virtio_info {
@@ -77,11 +80,14 @@ struct virtio_info {
     const void *config;
     unsigned config_size;
     const struct virtio_ops *ops;
+    bool mmio; /* not on the PCI bus, but at an address of its own */
 };
 
 /* Is there a bus for virtio devices? SK_ENOENT after one line that names the node. */
 int virtio_bus_check(const char *name);
-/* Makes the device and puts it on the PCI bus. Errors as pci_dev_add(). */
+/* Does the node want the MMIO transport? Its compatible ends in "-mmio" then. */
+bool virtio_node_mmio(const void *fdt, int node);
+/* Makes the device and puts it on its bus. Errors as pci_dev_add(). */
 int virtio_dev_add(struct virtio_dev *d, const struct virtio_info *info);
 
 /* The device side used a buffer of queue q and the driver wants to know. */
@@ -107,6 +113,20 @@ static inline bool virtio_running(const struct virtio_dev *d)
     return (d->status & VIRTIO_STATUS_DRIVER_OK) != 0;
 }
 
+/* --- mmio.c --- */
+#define VIRTIO_MMIO_BASE 0xfed10000ull /* slots of 512 bytes, as in dsdt.asl */
+#define VIRTIO_MMIO_SLOTS 8u
+int virtio_mmio_add(struct virtio_dev *d); /* SK_ESLOTS: all are taken */
+void virtio_mmio_line_update(const struct virtio_dev *d);
+void virtio_mmio_reset(void);
+void virtio_mmio_forget(void); /* for tests */
+
+/* --- rng.c --- */
+typedef bool (*rng_word_fn)(uint64_t *v);
+/* The processor's source of entropy, NULL if it has none. */
+rng_word_fn rng_source(void);
+void virtio_rng_forget(void); /* for tests */
+
 /* --- between common.c (state) and transport.c (BARs) --- */
 void virtio_dev_list(struct virtio_dev *d); /* of all devices: this one is new */
 uint64_t virtio_common_read(struct virtio_dev *d, unsigned off, unsigned width);
@@ -118,5 +138,8 @@ void virtio_doorbells_move(struct virtio_dev *d, uint16_t port);
 
 /* Nodes "skerry,virtio-console" and "skerry,virtio-blk" (property skerry,cap: the block server's gate). */
 struct device_type;
-extern const struct device_type virtio_console_type;
+uint64_t virtio_config_read(const struct virtio_dev *d, unsigned off, unsigned width);
+void virtio_config_write(struct virtio_dev *d, unsigned off, unsigned width, uint64_t value);
+extern const struct device_type virtio_console_type, virtio_console_mmio_type, virtio_blk_mmio_type;
+extern const struct device_type virtio_rng_type, virtio_rng_mmio_type;
 extern const struct device_type virtio_blk_type;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fakes.h"
 #include "../../src/console.h"
+#include "../../src/dev/isa.h"
+#include "../../src/dev/power.h"
 #include "../../src/device.h"
 #include "../../src/gmem.h"
 #include "../../src/guest.h"
@@ -28,6 +30,8 @@ void fake_init(void)
     free(fake.ram);
     memset(&fake, 0, sizeof(fake));
     virtio_devs_forget();
+    virtio_mmio_forget();
+    virtio_rng_forget();
     fake.ram = calloc(1, FAKE_RAM);
     region = (struct ram_region){.gpa = 0, .size = FAKE_RAM, .host = fake.ram, .cap = 40};
 }
@@ -130,6 +134,16 @@ void irq_set_line(unsigned gsi, bool level)
     fake.line[gsi % ARRAY_SIZE(fake.line)] = level;
 }
 
+void isa_irq_set(unsigned irq, bool level)
+{
+    irq_set_line(irq, level);
+}
+
+void power_present_set(uint16_t bit)
+{
+    fake.present |= bit;
+}
+
 void irq_msi(uint64_t address, uint32_t data)
 {
     fake.msi.address = address;
@@ -174,8 +188,8 @@ cap_t device_node_cap(const void *fdt, int node, const char *prop)
 }
 const void *fdt_getprop(const void *fdt, int node, const char *name, int *len)
 {
-    (void)fdt, (void)node, (void)name, (void)len;
-    return "qdrv";
+    (void)fdt, (void)node, (void)len;
+    return strcmp(name, "compatible") == 0 ? "x-mmio" : "qdrv";
 }
 void log_print(enum log_class c, enum log_level l, const char *fmt, ...)
 {

@@ -35,6 +35,7 @@ struct fake {
         unsigned count;
     } msi;
     bool line[32];
+    uint16_t present; /* power_present_set() */
     uint8_t *ram;
     unsigned logs; /* messages printed */
     char log[512]; /* the last one */

@@ -120,7 +120,8 @@ static void machine_make(void)
     fake_init();
     fake.node_cap = FAKE_GATE;
     fake.server = server;
-    if (pci_host_create() || virtio_console_type.probe(NULL, 0, "console") || virtio_blk_type.probe(NULL, 0, "disk")) {
+    if (pci_host_create() || virtio_console_type.probe(NULL, 0, "console") || virtio_blk_type.probe(NULL, 0, "disk") ||
+        virtio_blk_mmio_type.probe("", 0, "disk2") || virtio_rng_mmio_type.probe("", 0, "rng")) {
         __builtin_trap();
     }
 }
@@ -134,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         made = true;
     }
     pci_host_reset();
+    virtio_mmio_reset();
     memset(fake.ram, 0, FAKE_RAM);
     fake.out_len = fake.in_len = 0;
     for (; size >= sizeof(struct step); data += sizeof(struct step), size -= sizeof(struct step)) {
