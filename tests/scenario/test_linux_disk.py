@@ -203,6 +203,30 @@ def check_image(image, folder, files):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_a_queue_for_each_processor(system, ramdisk):
+    """Four processors write and trim through a queue, a queue pair of the drive and an interrupt each."""
+    use(system, ramdisk)
+    image = system.disk(48)
+    system.machine += ["-drive", f"if=none,file={image},format=raw,id=D1,discard=unmap", "-device", f"nvme,drive=D1,serial={SERIAL}"]
+    with system.boot(vm=", cpus = 0xf", mem=192, msis="Property.num_msis = 6;") as session:
+        session.wait_prompt(180)
+        session.run(MOUNT)
+        assert "4/0/0 default/read/poll queues" in session.run("dmesg | grep virtio_blk")
+        assert session.run("cat /sys/block/vda/mq/*/cpu_list").split() == ["0", "1", "2", "3"]
+        ok(session, "mkfs.ext4 -q -F /dev/vda && mount -o discard /dev/vda /mnt && cd /mnt && mkdir 0 1 2 3")
+        work = "for i in $(seq 1 25); do dd if=/dev/urandom of=$1/f$i bs=8k count=$i 2>/dev/null && sync $1/f$i; done && rm $1/f*3"
+        ok(session, f"echo '{work}' > /tmp/work")
+        ok(session, "for i in 0 1 2 3; do taskset $((1 << i)) sh /tmp/work $i & done; wait", timeout=240)
+        ok(session, "sha256sum */f* > sums; cd / && umount /mnt && mount /dev/vda /mnt && cd /mnt && sha256sum -c sums > /dev/null", timeout=120)
+        counts = session.run("cat /proc/interrupts | grep virtio1-req").splitlines()
+        assert len(counts) == 4 and all(sum(map(int, re.findall(r"\s(\d+)(?=\s)", line))) > 20 for line in counts), counts
+        ok(session, "cd / && /sbin/fstrim /mnt && umount /mnt")
+        session.power_off()
+    lines = "\n".join(session.tagged("nvme"))
+    assert all(f"vector=0x8000000{v}" in lines for v in (1, 2, 3, 4)) and "No MSI is left" not in lines, lines
+    assert fsck(image) is None
+
+
 # --- a drive with errors ------------------------------------------------------------------------------------------------
 
 def add_faulty(system, *rules, mib=24):

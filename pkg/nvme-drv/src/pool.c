@@ -20,19 +20,34 @@ static struct nvme_queue *pool_unused(struct nvme_ns *ns)
     return NULL;
 }
 
+/* One more pair is wanted. False: the controller grants no more. */
+static bool pool_want(struct nvme_ctrl *c)
+{
+    if (c->io_count + c->pairs_wanted >= c->io_granted) {
+        return false;
+    }
+    c->pairs_wanted++;
+    ctrl_wake(c);
+    return true;
+}
+
+static void say_shared(const struct nvme_ns *ns)
+{
+    log_info("NVMe[%s]: No more I/O queues than %u: queues of clients of n%u share one", ns->ctrl->id.serial,
+             ns->ctrl->io_count, ns->nsid);
+}
+
 struct nvme_queue *nvme_pool_take(struct nvme_ns *ns, bool *wait)
 {
-    struct nvme_ctrl *c = ns->ctrl;
     struct nvme_queue *q = pool_unused(ns);
 
     *wait = false;
     if (!q) {
         q = ns->queue;
-        *wait = c->io_count + c->pairs_wanted < c->io_granted;
-    }
-    if (*wait) {
-        c->pairs_wanted++;
-        ctrl_wake(c);
+        *wait = pool_want(ns->ctrl);
+        if (!*wait) {
+            say_shared(ns);
+        }
     }
     q->users++;
     return q;
@@ -40,15 +55,18 @@ struct nvme_queue *nvme_pool_take(struct nvme_ns *ns, bool *wait)
 
 struct nvme_queue *nvme_pool_better(struct nvme_ns *ns, struct nvme_queue *q, bool *wait)
 {
-    struct nvme_queue *other = pool_unused(ns);
+    struct nvme_queue *other = q->users > 1 ? pool_unused(ns) : NULL;
 
-    if (!other) {
-        *wait = ns->ctrl->pairs_wanted > 0;
+    *wait = false;
+    if (q->users == 1) {
+        return q; /* the others have gone elsewhere */
+    }
+    if (!other) { /* not yet, or a queue that started later has taken it */
+        *wait = ns->ctrl->pairs_wanted > 0 || pool_want(ns->ctrl);
         return q;
     }
     nvme_pool_put(q);
     other->users++;
-    *wait = false;
     return other;
 }
 

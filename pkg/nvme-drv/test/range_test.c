@@ -252,6 +252,26 @@ static void test_queue_pairs(void **state)
     assert_int_equal(e->c->io[1]->users, 0);
 }
 
+/* A queue that starts later takes the pair that was made for another: that one gets the next. */
+static void test_queue_pairs_taken(void **state)
+{
+    struct env *e = *state;
+    struct nvme_queue *first = e->d->queue[0].nq;
+
+    assert_ptr_equal(start_queue(e, 1), first);
+    model_timeout(e->m);
+    assert_ptr_not_equal(start_queue(e, 2), first);
+    blkdev_kick(&e->d->queue[1]);
+    assert_ptr_equal(e->d->queue[1].nq, first);
+    assert_true(e->d->queue[1].wants_pair);
+    model_timeout(e->m);
+    blkdev_kick(&e->d->queue[1]);
+    assert_ptr_not_equal(e->d->queue[1].nq, first);
+    assert_ptr_not_equal(e->d->queue[1].nq, e->d->queue[2].nq);
+    assert_false(e->d->queue[1].wants_pair);
+    assert_int_equal(first->users, 1);
+}
+
 static void test_queue_pairs_few(void **state)
 {
     struct env *e = *state;
@@ -288,6 +308,7 @@ int main(void)
         T(test_discard_units, setup),
         T(test_topology, setup),
         T(test_queue_pairs, setup),
+        T(test_queue_pairs_taken, setup),
         T(test_queue_pairs_few, setup),
     };
 
