@@ -2,7 +2,6 @@
 """Limits of clients, and fairness among them, by blktest's load."""
 import re
 
-import pytest
 from conftest import SERIAL
 
 NED = """package.path = "rom/?.lua";
@@ -43,18 +42,30 @@ LIMITS = [("max-iops=500", "--load read --max 4096 --depth 32", 500, None),
           ("max-iops=300", "--load discard --max 65536 --depth 16", 300, None)]
 
 
-def test_limits(system):
-    """They hold within 5 % over three seconds, whatever the size, kind and number of queues: all at once, one disk each."""
+def rates(system):
+    """What each client of LIMITS reached of its limit, all at once, one disk each, for three seconds."""
     script = "local t = {};\n"
     for i, (limit, load, _, _) in enumerate(LIMITS):
         script += f't[{i + 1}] = test("c{i}", disk("device={SERIAL}:n{i + 1}", "{limit}"), "{load} --ms 3000");\n'
     script += 'for _, task in ipairs(t) do task:wait(); end print("all done");'
     with boot(system, script, len(LIMITS)) as session:
         session.expect("all done", 120)
-        for i, (limit, load, iops, mbps) in enumerate(LIMITS):
+        for i, (_, _, iops, mbps) in enumerate(LIMITS):
             requests, size, us = loads(session, f"c{i}")[0][:3]
-            rate = requests * 1e6 / us if iops else requests * size / us
-            assert 0.95 <= rate / (iops or mbps) <= 1.05, (limit, load, rate)
+            yield requests * 1e6 / us / iops if iops else requests * size / us / mbps
+
+
+def test_limits(system):
+    """They hold within 5 %, whatever the size, kind and number of queues. On a machine that stands still for longer than the
+    burst, less is done: then once more."""
+    machine = list(system.machine)
+    for _ in range(3):
+        system.machine = list(machine)
+        found = list(rates(system))
+        assert max(found) <= 1.05, found
+        if min(found) >= 0.95:
+            return
+    raise AssertionError(f"less than the limits: {found}")
 
 
 def test_flood(system):

@@ -338,7 +338,7 @@ void client_destroy(struct client *c)
 
 int64_t client_status(struct client *c)
 {
-    if (c->state == CLIENT_BUSY) {
+    if (c->state == CLIENT_BUSY || c->state == CLIENT_UNUSED) {
         client_claim(c);
     }
     if (c->state == CLIENT_MISSING) { /* another namespace may have come since */
@@ -358,7 +358,7 @@ int64_t client_status(struct client *c)
 
 void client_unclaim(struct client *c)
 {
-    c->state = c->lost ? CLIENT_MISSING : CLIENT_BUSY; /* until it is used again */
+    c->state = c->lost ? CLIENT_MISSING : CLIENT_UNUSED;
     c->lost = false;
     if (c->uses) {
         c->uses = false;
@@ -391,6 +391,7 @@ static const char *state_text(const struct client *c)
         [CLIENT_MISSING] = "its disk is not there",
         [CLIENT_BUSY] = "waits for its disk",
         [CLIENT_READY] = "has its disk",
+        [CLIENT_UNUSED] = "nobody uses it",
         [CLIENT_CLOSING] = "ends",
     };
 

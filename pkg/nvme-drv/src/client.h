@@ -15,6 +15,7 @@ enum client_state {
     CLIENT_MISSING,  /* all controllers are scanned, it is not there */
     CLIENT_BUSY,     /* another client has it */
     CLIENT_READY,    /* claimed and attached */
+    CLIENT_UNUSED,   /* nobody holds its gate any more: the disk is free for others until somebody calls it */
     CLIENT_CLOSING,  /* the last holder is gone, requests are still in flight */
 };
 

@@ -9,6 +9,7 @@
 #include "stat_show.h"
 #include <proto/control.h>
 #include <proto/log.h>
+#include <proto/mem.h>
 #include <sk/env.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
@@ -20,8 +21,25 @@
 #define TEXT_MAX (256u << 10) /* of one command sent to a gate */
 #define PROMPT "nvme> "
 
+static void memory_command(struct shell *sh, unsigned argc, char *const *argv)
+{
+    struct sys_result quota = sys_quota_info(CAP_QUOTA);
+    struct msg m;
+
+    (void)argc, (void)argv;
+    shell_printf(sh, "kernel memory: %llu of %llu KiB\n", (unsigned long long)quota.extra >> 10,
+                 (unsigned long long)quota.value >> 10);
+    msg_begin(&m, MEM_STAT);
+    if (msg_call(&m, sk_env_get("mem"), DEADLINE_NEVER) == SK_OK) {
+        unsigned long long allowed = msg_get(&m) >> 10, used = msg_get(&m) >> 10;
+
+        shell_printf(sh, "memory of its allowance, which others may share: %llu of %llu KiB\n", used, allowed);
+    }
+}
+
 static const struct shell_command commands[] = {
     {"clients", "", "who has which disk", 0, 0, clients_command},
+    {"memory", "", "what the program uses", 0, 0, memory_command},
     {"stat", "[CLIENT] [reset]", "operations, bytes, depth, errors, latencies; reset: from 0 again", 0, 2,
      stat_command},
     {"list", "", "controllers, their namespaces and partitions", 0, 0, admin_list},

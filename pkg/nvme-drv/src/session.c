@@ -80,6 +80,9 @@ void session_unused(void *ctx)
 
     if (c->state != CLIENT_READY) {
         drop(&c->changed);
+        if (c->state == CLIENT_BUSY) {
+            c->state = CLIENT_UNUSED; /* does not wait for its disk any more */
+        }
         return;
     }
     if (c->announced) {
