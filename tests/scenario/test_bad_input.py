@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from scenario import BUILD, ROOT, SERIAL, VBUS
+from scenario import BUILD, NED, ROOT, SERIAL, VBUS
 
 WAIT = 60
 
@@ -128,6 +128,58 @@ def test_corrupt_dtb(system):
     system.modules.append("bad.dtb")
     with system.boot(fdt="bad.dtb", caps="") as session:
         says(session, r"uvmm.*bad\.dtb.*")
+
+
+def wrong_kernel(kind):
+    if kind == "program":
+        return open(os.path.join(BUILD, "bin", "uvmm"), "rb").read()
+    if kind == "text":
+        return b"not a kernel at all\n" * 200
+    content = bytearray(open(os.path.join(BUILD, "guest", "bzImage"), "rb").read())
+    if kind == "old":
+        content[0x206:0x208] = b"\x00\x02"
+    elif kind == "32-bit":
+        content[0x236] &= 0xfe
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind, why", [("program", "no boot header"), ("text", "no boot header"), ("old", "older than 2.12"),
+                                       ("32-bit", "no 64-bit entry")])
+def test_wrong_kernel(system, kind, why):
+    system.write("wrongImage", wrong_kernel(kind))
+    system.modules.append("wrongImage")
+    with system.boot(kernel="wrongImage", caps="") as session:
+        says(session, rf"uvmm: cannot boot rom/wrongImage: .*{why}.*; give a .*with -k")
+        says(session, r"uvmm ended: exited with 1")
+
+
+def test_truncated_ramdisk(system):
+    with open(os.path.join(BUILD, "guest", "ramdisk-x86_64.cpio.gz"), "rb") as f:
+        system.write("short.cpio.gz", f.read(os.stat(f.name).st_size // 2))
+    system.modules.append("short.cpio.gz")
+    with system.boot(rd="short.cpio.gz", caps="") as session:
+        says(session, r"uvmm: ramdisk rom/short\.cpio\.gz \(\d+ bytes\): it is truncated: .*; make or copy it again")
+        says(session, r"uvmm ended: exited with 1")
+
+
+@pytest.mark.parametrize("caps, vm, pattern, goes_on", [
+    ("qdrv = L4.Env.log", "", r"uvmm: disk: no disk behind 'qdrv': what it names is no block server; the VM starts without it: ", True),
+    ("qdrv = L4.Env.icu", "", r"uvmm: disk: no disk behind 'qdrv': what it names is no block server; the VM starts without it: ", True),
+    ("", ", mon = L4.Env.mem", r'uvmm: the monitor cannot use the capability "mon": it takes no input; give a console', False),
+    ("net = L4.Env.log", "", r"uvmm: device tree node net: network devices are not supported", False),
+], ids=["log-as-disk", "icu-as-disk", "monitor", "net"])
+def test_wrong_capability(system, caps, vm, pattern, goes_on):
+    ned = NED.replace("mon = false, ", "") if vm else NED
+    with system.boot(ned=ned % {**system.settings, "caps": caps, "vm": vm}) as session:
+        says(session, pattern)
+        if goes_on:
+            session.wait_prompt()
+
+
+def test_ram_that_is_no_memory(system):
+    ned = NED.replace("mem = %(mem)s", "mem = L4.Env.log")
+    with system.boot(ned=ned % {**system.settings, "caps": ""}) as session:
+        says(session, r'uvmm: the capability "ram" is not memory .*; give a memory object')
 
 
 def test_ramdisk_larger_than_memory(system):

@@ -6,6 +6,7 @@
 #include "machine.h"
 #include "acpi/acpi_tables.h"
 #include "boot/boot_files.h"
+#include "boot/ramdisk.h"
 #include "bus.h"
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
@@ -121,11 +122,23 @@ static int acpi_install(void)
     return 0;
 }
 
+static int ramdisk_whole(const struct boot_file *rd)
+{
+    const char *err = rd->data != NULL ? ramdisk_check(rd->data, rd->size) : NULL;
+
+    if (err != NULL) {
+        log_error(LOG_BOOT, "ramdisk %s (%zu bytes): %s; make or copy it again", rd->name, rd->size, err);
+        return -1;
+    }
+    return 0;
+}
+
 static int kernel_load(const struct options *o)
 {
     struct boot_files f;
     int err = boot_files_load(o, &f);
 
+    err = err == 0 ? ramdisk_whole(&f.rd) : err;
     err = err == 0 ? acpi_install() : err;
     err = err == 0 ? linux_boot_load(&f.kernel, &f.rd, f.cmdline, ACPI_GPA, vcpus[0].state) : err;
     boot_files_free(&f);

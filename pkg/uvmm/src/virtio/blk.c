@@ -367,6 +367,9 @@ static void blk_report(const struct blk *b, int64_t err)
     } else if (err == SK_EBUSY) {
         why = "another client has this disk";
         remedy = ": give each disk to one client only";
+    } else if (err == SK_ENOSYS || err == SK_ETYPE || err == SK_ERIGHTS) {
+        why = "what it names is no block server";
+        remedy = ": give it the client's side of the gate that the server has as its --client";
     } else if (err == SK_ETIMEDOUT) {
         why = "the block server has not answered for too long";
         remedy = ": check that it runs and has the server's side of this gate as its --client";

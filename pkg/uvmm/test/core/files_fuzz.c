@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Kernel images and device trees from strangers. The first byte chooses; an image that passes is loaded, a tree is
-// walked; with 2, the next two bytes are the size of a tree that the rest goes on top of.
+// walked; with 2, the next two bytes are the size of a tree that the rest goes on top of; with 4, a ramdisk.
 #include "../../src/boot/bzimage.h"
 #include "../../src/boot/linux_boot.h"
+#include "../../src/boot/ramdisk.h"
 #include "../../src/device_tree.h"
 #include "../../src/log.h"
 #include "fakes.h"
@@ -71,7 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     log_level_set_all(LOG_QUIET);
     void *copy = malloc(size); /* aligned, and its end is guarded */
     memcpy(copy, data + 1, size - 1);
-    if (data[0] == 2) {
+    if (data[0] == 4) {
+        (void)ramdisk_check(copy, size - 1);
+    } else if (data[0] == 2) {
         two_trees(copy, size - 1);
     } else if ((data[0] & 1) != 0) {
         tree(copy, size - 1);
