@@ -16,6 +16,7 @@ static struct sched {
     struct list *queue;              /* PRIORITIES of them, one page */
     uint64_t ready[PRIORITIES / 64]; /* bit: the queue is not empty */
     struct thread *thread;           /* whose context the processor has; NULL: idle */
+    const struct thread *spinner;    /* in a queue, for it the others hurry; NULL: nobody */
     uint64_t since;                  /* when it was chosen */
     uint64_t armed;                  /* what the hardware timer is set to */
 } sched_cpu[CPUS_MAX];
@@ -83,6 +84,7 @@ void sched_remove(struct thread *t)
 {
     struct sched *s = &sched_cpu[t->cpu];
 
+    s->spinner = s->spinner == t ? NULL : s->spinner;
     list_remove(&t->run_node);
     if (list_empty(&s->queue[t->priority])) {
         s->ready[t->priority / 64] &= ~(1ull << (t->priority % 64));
@@ -111,6 +113,31 @@ void sched_rotate(struct thread *t)
     }
     sched_remove(t);
     sched_add(t, false);
+}
+
+/* Behind its equals with what is left of its slice, a new one if that is nothing. */
+static void sched_back(struct sched *s, struct thread *t)
+{
+    sched_charge(s, clock_now_ns());
+    t->slice_ns = t->slice_ns != 0 ? t->slice_ns : SCHED_SLICE_NS;
+    sched_remove(t);
+    list_push_back(&s->queue[t->priority], &t->run_node);
+    s->ready[t->priority / 64] |= 1ull << (t->priority % 64);
+}
+
+void sched_spin(struct thread *t)
+{
+    struct sched *s = &sched_cpu[t->cpu];
+
+    sched_back(s, t);
+    s->spinner = t;
+}
+
+static uint64_t sched_turn_ns(const struct sched *s, const struct thread *t)
+{
+    bool hurry = s->spinner != NULL && s->spinner->priority == t->priority && t->slice_ns > SCHED_SPIN_NS;
+
+    return hurry ? SCHED_SPIN_NS : t->slice_ns;
 }
 
 void sched_set_priority(struct thread *t, uint8_t priority)
@@ -195,7 +222,7 @@ static void sched_arm(struct sched *s, const struct thread *next)
     uint64_t deadline = timer_next_deadline();
 
     if (next != NULL && next->run_node.next != next->run_node.prev) {
-        uint64_t slice_end = s->since + next->slice_ns;
+        uint64_t slice_end = s->since + sched_turn_ns(s, next);
 
         deadline = slice_end < deadline ? slice_end : deadline;
     }
@@ -229,6 +256,7 @@ struct context *core_next(void)
         sched_charge(s, clock_now_ns());
         s->thread = next;
     }
+    s->spinner = s->spinner == next ? NULL : s->spinner;
     if (next != NULL && next->state == THREAD_IN_GUEST && thread_has_event(next)) {
         vcpu_thread_event(next); /* raised on another processor */
     }
@@ -243,7 +271,7 @@ void core_timer(uint64_t now_ns)
 
     s->armed = DEADLINE_NEVER;
     timer_expire(now_ns);
-    if (t != NULL && !list_empty(&t->run_node) && now_ns - s->since >= t->slice_ns) {
-        sched_rotate(t);
+    if (t != NULL && !list_empty(&t->run_node) && now_ns - s->since >= sched_turn_ns(s, t)) {
+        sched_back(s, t);
     }
 }

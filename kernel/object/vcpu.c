@@ -37,7 +37,7 @@ void core_vcpu_exit(struct context *ctx)
 
 void core_vcpu_yield(struct context *ctx)
 {
-    sched_rotate(container_of(ctx, struct thread, ctx));
+    sched_spin(container_of(ctx, struct thread, ctx));
 }
 
 void vcpu_thread_event(struct thread *t)

@@ -127,6 +127,8 @@ void sched_add(struct thread *t, bool front);
 void sched_remove(struct thread *t);
 /* Behind its equals, with a new slice. */
 void sched_rotate(struct thread *t);
+/* The current thread t spins: behind its equals, which hurry; each keeps its slice. */
+void sched_spin(struct thread *t);
 void sched_set_priority(struct thread *t, uint8_t priority);
 /* Moves t to another processor; at once, or at the next entry to the kernel if it runs (which is made to happen). */
 void sched_set_cpu(struct thread *t, unsigned cpu);

@@ -433,6 +433,33 @@ static void test_round_robin(void **state)
     assert_ptr_equal(running(), w->t);
 }
 
+/* A guest that spins: its equals take short turns until it is its turn again; nobody loses of his slice. */
+static void test_spin(void **state)
+{
+    struct world *w = *state;
+    cap_t c2, c3;
+    struct thread *t2 = spawn_here(w, 128, &c2), *t3 = spawn_here(w, 128, &c3);
+
+    advance(SCHED_SLICE_NS / 5);
+    assert_ptr_equal(running(), w->t);
+    sched_spin(w->t);
+    assert_ptr_equal(running(), t2);
+    assert_int_equal(fake.armed_ns, fake.now_ns + SCHED_SPIN_NS);
+    advance(SCHED_SPIN_NS);
+    assert_ptr_equal(running(), t3);
+    advance(SCHED_SPIN_NS);
+    assert_ptr_equal(running(), w->t);
+    assert_int_equal(fake.armed_ns, fake.now_ns + SCHED_SLICE_NS * 4 / 5);
+    advance(SCHED_SLICE_NS * 4 / 5);
+    assert_ptr_equal(running(), t2);
+    assert_int_equal(fake.armed_ns, fake.now_ns + SCHED_SLICE_NS - SCHED_SPIN_NS); /* in no hurry any more */
+    sched_spin(t2);
+    assert_ptr_equal(running(), t3);
+    assert_int_equal(SC1(w->t, SYS_OBJ_DESTROY, c2), SK_OK); /* the spinning one dies */
+    assert_ptr_equal(running(), t3);
+    assert_int_equal(fake.armed_ns, fake.now_ns + SCHED_SLICE_NS - SCHED_SPIN_NS);
+}
+
 static void test_priority(void **state)
 {
     struct world *w = *state;
@@ -594,6 +621,7 @@ int main(void)
         TEST(test_signal_timer),
         TEST(test_many_timers),
         TEST(test_round_robin),
+        TEST(test_spin),
         TEST(test_priority),
         TEST(test_call_respects_priority),
         TEST(test_guest_run_ends_with_event),
