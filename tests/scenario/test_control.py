@@ -28,6 +28,8 @@ print("also:", L4.cast(L4.Proto.Factory, ctl):control("cl"));
 print("unknown:", ctl:control("format"));
 print("help:", (ctl:control("help"):gsub("%s+", " ")));
 print("refused:", pcall(ctl.create, ctl, 0, "device={SERIAL}:n1"));
+for _, bad in ipairs {{ "max-iops=0", "max-iops=11M", "max-mbps=1.5", "burst=20" }} do print(bad, pcall(drv.create, drv, 0, "device=X:n1", bad)) end
+print(l:start({{ caps = {{ vbus = io_busses.nvme, cl1 = c1:svr() }} }}, "rom/nvme-drv --client cl1 --device X --max-mbps no"):wait());
 d:drop();
 print("done");"""
     with system.boot(ned=NED % script) as session:
@@ -38,6 +40,11 @@ print("done");"""
     assert "unknown:\tthere is no command 'format'; help lists them\n\tfalse" in text
     assert "help:\t" in text and "clients who has which disk" in text
     assert "refused:\tfalse" in text
+    for bad, why in (("max-iops=0", "operations per second"), ("max-iops=11M", "operations per second"), ("max-mbps=1.5", "MB (10^6 bytes)"),
+                     ("burst=20", "without max-iops or max-mbps")):
+        assert re.search(rf"\n{re.escape(bad)}\tfalse\t.*cannot create a disk", text)
+        assert any(bad in line and why in line for line in session.tagged("nvme")), bad
+    assert "nvme-drv: --max-mbps no: MB (10^6 bytes) per second from 1 to 100K are needed" in "\n".join(session.tagged("nvme-drv"))
 
 
 def test_console(system):
