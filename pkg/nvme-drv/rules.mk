@@ -3,7 +3,7 @@ PROG_nvme-drv_CFLAGS := -Os
 $(call program,nvme-drv,fmt sk rt gpt virtio shell proto util)
 
 NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkrange.c blkreq.c bounce.c ctrl.c dptr.c event.c fair.c ident.c limit.c log.c ns.c ns_list.c pool.c power.c queue.c recover.c stat.c) \
-             lib/gpt/src/gpt.c lib/gpt/src/mbr.c lib/virtio/src/gmem.c lib/virtio/src/vring.c lib/virtio/src/packed.c
+             lib/gpt/src/gpt.c lib/gpt/src/mbr.c lib/virtio/src/gmem.c lib/virtio/src/vring.c lib/virtio/src/packed.c lib/virtio/src/inflight.c
 NVME_MODEL := pkg/nvme-drv/test/model.c $(NVME_CORE)
 
 $(call host-test,nvme-regs,pkg/nvme-drv/test/regs_test.c,util)

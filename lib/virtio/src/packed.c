@@ -214,3 +214,42 @@ uint32_t packed_base(const struct vring *vq)
 {
     return pos_encode(vq->used_pos) << 16 | pos_encode(vq->avail_pos);
 }
+
+uint32_t packed_used(const struct vring *vq)
+{
+    return pos_encode(vq->used_pos);
+}
+
+uint32_t packed_base_after(uint32_t used, uint32_t count, uint32_t num)
+{
+    struct vring vq = {.num = num};
+
+    return used << 16 | pos_encode(pos_add(&vq, pos_decode(used), count));
+}
+
+struct virtq_pdesc packed_last(const struct vring *vq)
+{
+    uint16_t next = vq->avail_pos.index;
+    volatile struct virtq_pdesc *d = &vq->ring[next ? next - 1u : vq->num - 1];
+
+    return (struct virtq_pdesc){.addr = d->addr, .len = d->len, .id = d->id, .flags = d->flags};
+}
+
+int packed_again(struct vring *vq, struct vring_walk *w, uint32_t head, const struct virtq_pdesc *d)
+{
+    *w->chain = (struct vring_chain){.head = HEAD(HEAD_ID(head), 1)};
+    if (HEAD_COUNT(head) != 1 || (d->flags & VIRTQ_DESC_F_NEXT)) {
+        return vring_fail(vq, "a chain of several descriptors cannot be taken again");
+    }
+    if (vq->in_flight == vq->num) {
+        return vring_fail(vq, "more descriptors in flight than the queue has entries");
+    }
+    int err =
+        (d->flags & VIRTQ_DESC_F_INDIRECT) ? indirect_walk(vq, w, d) : vring_walk_add(vq, w, d->addr, d->len, d->flags);
+
+    if (err < 0) {
+        return err;
+    }
+    vq->in_flight++;
+    return vring_walk_end(vq, w);
+}

@@ -269,6 +269,41 @@ bool vring_kick_enable(struct vring *vq)
     return vq->packed ? packed_kick_enable(vq) : split_kick_enable(vq);
 }
 
+static int split_again(struct vring *vq, struct vring_walk *w, uint32_t head)
+{
+    if (vq->in_flight == vq->num) {
+        return vring_fail(vq, "more chains in flight than the queue has entries");
+    }
+    *w->chain = (struct vring_chain){.head = head};
+    int n = split_walk(vq, w);
+
+    if (n > 0) {
+        vq->in_flight++;
+    }
+    return n;
+}
+
+int vring_again(struct vring *vq, uint32_t head, const struct virtq_pdesc *desc, struct vring_seg *seg, unsigned max,
+                struct vring_chain *chain)
+{
+    struct vring_walk w = {.seg = seg, .max = max, .chain = chain};
+
+    if (vq->error) {
+        return SK_EMSG;
+    }
+    return vq->packed ? packed_again(vq, &w, head, desc) : split_again(vq, &w, head);
+}
+
+struct virtq_pdesc vring_last(const struct vring *vq)
+{
+    return packed_last(vq);
+}
+
+uint32_t vring_used(const struct vring *vq)
+{
+    return vq->packed ? packed_used(vq) : vq->used_next;
+}
+
 uint32_t vring_base(const struct vring *vq)
 {
     return vq->packed ? packed_base(vq) : vq->next_avail;

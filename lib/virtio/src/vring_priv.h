@@ -30,3 +30,8 @@ bool packed_publish(struct vring *vq);
 void packed_kick_disable(struct vring *vq);
 bool packed_kick_enable(struct vring *vq);
 uint32_t packed_base(const struct vring *vq);
+uint32_t packed_used(const struct vring *vq);
+/* The base of a queue with that used position and so many descriptors in flight. */
+uint32_t packed_base_after(uint32_t used, uint32_t count, uint32_t num);
+int packed_again(struct vring *vq, struct vring_walk *w, uint32_t head, const struct virtq_pdesc *d);
+struct virtq_pdesc packed_last(const struct vring *vq);

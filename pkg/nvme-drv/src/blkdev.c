@@ -12,6 +12,8 @@ static void queue_clear(struct blk_queue *q)
 {
     q->ready = q->enabled = false;
     q->stalled = NULL;
+    q->record = NULL;
+    q->again = INFLIGHT_SLOTS;
     q->config = (struct vring_config){0};
     for (uint16_t i = 0; i < BLK_QUEUE_SIZE; i++) {
         q->req[i].queue = q;
@@ -218,6 +220,48 @@ int64_t blkdev_vring_base(struct blkdev *d, uint64_t index, uint64_t base)
     return q->ready ? vring_init(&q->vq, &d->mem, &q->config) : SK_OK;
 }
 
+int64_t blkdev_vring_record(struct blkdev *d, uint64_t index, volatile struct inflight *record)
+{
+    struct blk_queue *q;
+    int64_t err = queue_idle(d, index, &q);
+
+    if (!err) {
+        q->record = record;
+    }
+    return err;
+}
+
+/* The queue's base by its record; a new record is begun when there is none. */
+static int64_t record_start(struct blkdev *d, struct blk_queue *q)
+{
+    int64_t err = inflight_recover(q->record, &d->mem, &q->config);
+    unsigned first = 0;
+
+    if (err == SK_ENOENT) {
+        q->config.base = vring_base(&q->vq);
+        inflight_init(q->record, &q->vq);
+        return SK_OK;
+    }
+    if (err) {
+        return err;
+    }
+    q->again = 0;
+    for (uint16_t i = 0, *link = &q->free_req; i < BLK_QUEUE_SIZE; i++) { /* all requests are free: the queue is idle */
+        if (q->record->slot[i].state == INFLIGHT_TAKEN) {
+            *link = (uint16_t)(i + 1);
+        } else {
+            *link = i;
+            link = &q->req[i].next_free;
+            *link = (uint16_t)(i + 1);
+        }
+    }
+    if (inflight_next(q->record, &first)) {
+        log_info("NVMe[]: Client of %s: requests that were in flight when an earlier server ended are done again",
+                 d->target.id);
+    }
+    return SK_OK;
+}
+
 int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
 {
     if (index >= d->config.num_queues) {
@@ -237,8 +281,9 @@ int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
     }
     q->config.features = d->features;
     q->config.base = vring_base(&q->vq);
-    int64_t err = vring_init(&q->vq, &d->mem, &q->config);
+    int64_t err = q->record ? record_start(d, q) : SK_OK;
 
+    err = err ? err : vring_init(&q->vq, &d->mem, &q->config);
     if (err) {
         return err;
     }
@@ -246,6 +291,9 @@ int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable)
         q->nq = nvme_pool_take(d->target.ns, &q->wants_pair);
     }
     q->enabled = true;
+    if (q->again < INFLIGHT_SLOTS && q->call) {
+        q->call(q->call_ctx); /* the earlier server may have ended before it could */
+    }
     blkdev_kick(q); /* what was made available before */
     return SK_OK;
 }

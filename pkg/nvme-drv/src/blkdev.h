@@ -21,6 +21,7 @@
 #include "ctrl.h"
 #include "qos.h"
 #include <virtio/blk.h>
+#include <virtio/inflight.h>
 #include <virtio/vring.h>
 
 #define BLK_QUEUES 4u
@@ -32,12 +33,14 @@
 #define BLK_ZEROES_SECTORS (1u << 16)
 #define BLK_DISCARD_CHARGE (1u << 20) /* most bytes that a discarded range counts for in the limits */
 
+_Static_assert(INFLIGHT_SLOTS == BLK_QUEUE_SIZE, "a slot for each request");
+
 struct blk_target {
     struct nvme_ns *ns;
     uint64_t first, blocks;
     uint32_t live; /* of ns when it was found: blk_target_lost() */
     bool readonly, whole;
-    bool packed; /* packed rings are offered */
+    bool packed;                      /* packed rings are offered */
     char id[VIRTIO_BLK_ID_BYTES + 1]; /* for GET_ID */
 };
 
@@ -76,6 +79,8 @@ struct blk_queue {
     uint16_t finished;     /* requests whose used entries are not shown yet; BLK_QUEUE_SIZE ends the list */
     struct blk_queue *next_dirty, *next_waiting;
     uint32_t busy;
+    volatile struct inflight *record; /* NULL: nobody would do again what is in flight when we end */
+    unsigned again;                   /* next slot of the record to do again; INFLIGHT_SLOTS: none is left */
     /* the request being submitted, also across a stall */
     struct blk_req *stalled;
     enum { STALL_RESOURCES, STALL_SHARE, STALL_LIMIT } why;
@@ -131,6 +136,11 @@ __attribute__((warn_unused_result)) int64_t blkdev_vring_base(struct blkdev *d, 
 /* Starts or stops taking chains; started again it goes on where it stopped. Starting: SK_EINVAL when addresses are
  * missing, SK_EBUSY while it is broken. */
 __attribute__((warn_unused_result)) int64_t blkdev_vring_enable(struct blkdev *d, uint64_t index, bool enable);
+
+/* Memory of INFLIGHT_BYTES for the record of the queue's requests in flight, until a reset; NULL: none. What an earlier
+ * server left there is done again when the queue starts, and decides about its base. Errors as blkdev_vring_num(). */
+__attribute__((warn_unused_result)) int64_t blkdev_vring_record(struct blkdev *d, uint64_t index,
+                                                                volatile struct inflight *record);
 
 /* Work has arrived in the queue. */
 void blkdev_kick(struct blk_queue *q);

@@ -71,6 +71,9 @@ static void req_finish(struct blk_req *r)
     if (!d->needs_reset) { /* a broken ring is not touched any more */
         *r->status = r->result;
         vring_push(&q->vq, r->head, r->result == VIRTIO_BLK_S_OK ? r->written : 1);
+        if (q->record) {
+            inflight_push(q->record, (unsigned)(r - q->req));
+        }
     }
     r->next_free = q->finished;
     q->finished = (uint16_t)(r - q->req);
@@ -89,6 +92,9 @@ static void queue_account(struct blk_queue *q)
 
         stat_end(&d->qos->stat, r->kind, r->bytes, now - r->start_ns, r->result == VIRTIO_BLK_S_OK);
         q->finished = r->next_free;
+        if (q->record && !d->needs_reset) {
+            inflight_free(q->record, (unsigned)(r - q->req));
+        }
         r->next_free = q->free_req;
         q->free_req = (uint16_t)(r - q->req);
         q->busy--;
@@ -446,11 +452,31 @@ static bool req_prepare(struct blk_queue *q, struct blk_req *r, struct blk_chain
     return true;
 }
 
+/* The next chain and the place of its request: what must be done again first. Return: as vring_pop(). */
+static int queue_take(struct blk_queue *q, struct vring_chain *vc, uint16_t *slot)
+{
+    if (q->again < INFLIGHT_SLOTS && inflight_next(q->record, &q->again)) {
+        *slot = (uint16_t)q->again++;
+        return inflight_again(q->record, *slot, &q->vq, q->seg, ARRAY_SIZE(q->seg), vc);
+    }
+    int n = vring_pop(&q->vq, q->seg, ARRAY_SIZE(q->seg), vc);
+
+    *slot = q->free_req;
+    if (n > 0 && *slot < BLK_QUEUE_SIZE) {
+        q->free_req = q->req[*slot].next_free;
+        if (q->record) {
+            inflight_take(q->record, *slot, &q->vq, vc);
+        }
+    }
+    return n;
+}
+
 /* Takes one chain. 1: go on; 0: empty; SK_EAGAIN: stalled; SK_EMSG: broken. */
 static int queue_step(struct blk_queue *q, uint64_t now)
 {
     struct vring_chain vc;
-    int n = vring_pop(&q->vq, q->seg, ARRAY_SIZE(q->seg), &vc);
+    uint16_t slot;
+    int n = queue_take(q, &vc, &slot);
 
     if (n <= 0) {
         return n;
@@ -458,12 +484,11 @@ static int queue_step(struct blk_queue *q, uint64_t now)
     struct blk_chain c = {.seg = q->seg, .count = (unsigned)n, .readable = vc.readable};
     volatile uint8_t *status = take_status(&q->dev->mem, &c);
 
-    if (!status || q->free_req == BLK_QUEUE_SIZE) {
+    if (!status || slot == BLK_QUEUE_SIZE) {
         return vring_fail(&q->vq, status ? "more requests than entries" : "request without room for its status");
     }
-    struct blk_req *r = &q->req[q->free_req];
+    struct blk_req *r = &q->req[slot];
 
-    q->free_req = r->next_free;
     q->busy++;
     r->status = status;
     r->head = vc.head;
@@ -543,10 +568,16 @@ void blkdev_flush(void)
         q->dirty = false;
         struct blkdev *d = q->dev;
 
+        if (q->record && !d->needs_reset) {
+            inflight_show(q->record, &q->vq);
+        }
         if (!d->needs_reset && vring_publish(&q->vq) && q->call) {
             q->call(q->call_ctx);
         }
         queue_account(q);
+        if (q->record && !d->needs_reset) {
+            inflight_shown(q->record, &q->vq);
+        }
         if (!q->enabled && q->busy == 0 && d->changed) {
             d->changed(d->changed_ctx); /* the owner may release everything now */
         }

@@ -420,6 +420,12 @@ void clients_stop(void)
     }
 }
 
+/* Zeros from now on: the ring code finds it broken. */
+static bool fault_mend(uint64_t address)
+{
+    return sys_map(CAP_TASK, fault_page, 0, PAGE_SIZE, align_down(address, PAGE_SIZE), RIGHT_R | RIGHT_W).value >= 0;
+}
+
 bool client_fault(const struct utcb_fault *f)
 {
     if (f->vector != 14 || !fault_page) {
@@ -428,14 +434,18 @@ bool client_fault(const struct utcb_fault *f)
     for (unsigned i = 0; i < client_count; i++) {
         const struct gmem *mem = &clients[i]->blk.mem;
 
+        for (unsigned k = 0; k < BLK_QUEUES; k++) {
+            uint64_t record = (uintptr_t)clients[i]->record[k];
+
+            if (record && range_ok(f->address - record, 1, INFLIGHT_BYTES)) {
+                return fault_mend(f->address);
+            }
+        }
         for (unsigned k = 0; k < mem->count; k++) {
             uint64_t host = (uintptr_t)mem->region[k].host;
 
             if (range_ok(f->address - host, 1, mem->region[k].size)) {
-                /* zeros from now on: the ring code finds it broken */
-                uint64_t page = align_down(f->address, PAGE_SIZE);
-
-                return sys_map(CAP_TASK, fault_page, 0, PAGE_SIZE, page, RIGHT_R | RIGHT_W).value >= 0;
+                return fault_mend(f->address);
             }
         }
     }

@@ -26,7 +26,9 @@ struct client {
     struct server_source gate;
     struct server_source kick[BLK_QUEUES];
     cap_t call[BLK_QUEUES];
-    cap_t changed; /* signal of BLK_BIND_READY */
+    void *record[BLK_QUEUES]; /* mapped; NULL: none */
+    cap_t changed;            /* signal of BLK_BIND_READY */
+    cap_t lifeline;           /* gate of BLK_SET_LIFELINE */
     bool dynamic;  /* ends with its last holder */
     struct client *next_retired;
     bool lost;                        /* its namespace is not there any more */

@@ -32,7 +32,16 @@ static void drop(cap_t *cap)
     }
 }
 
-/* The queues' signals, which a reset forgets. */
+static void record_drop(struct client *c, unsigned queue)
+{
+    if (c->record[queue]) {
+        c->blk.queue[queue].record = NULL;
+        vm_unmap(c->record[queue], INFLIGHT_BYTES);
+        c->record[queue] = NULL;
+    }
+}
+
+/* The queues' signals and records, which a reset forgets. */
 static void drop_queues(struct client *c)
 {
     blkdev_pairs_release(&c->blk);
@@ -40,6 +49,7 @@ static void drop_queues(struct client *c)
         c->blk.queue[i].call = NULL;
         drop(&c->call[i]);
         server_remove(&c->kick[i]);
+        record_drop(c, i);
     }
 }
 
@@ -61,6 +71,7 @@ static void session_release(struct client *c)
         region_unmap(c, &c->blk.mem.region[i]);
     }
     drop(&c->changed);
+    drop(&c->lifeline);
     c->announced = c->wants_idle = false;
     client_attach(c);
 }
@@ -388,6 +399,47 @@ static int64_t op_reset(struct client *c, struct msg *m)
     return err;
 }
 
+/* Whose last capability tells the client that the session, or this program, has ended. */
+static int64_t op_lifeline(struct client *c, struct msg *m)
+{
+    cap_t cap = msg_get_cap(m);
+    int64_t err = cap ? msg_end(m) : SK_EMSG;
+
+    if (err) {
+        drop(&cap);
+        return err;
+    }
+    drop(&c->lifeline);
+    c->lifeline = cap;
+    return SK_OK;
+}
+
+static int64_t op_record(struct client *c, struct msg *m)
+{
+    uint64_t index = msg_get(m), off = msg_get(m);
+    cap_t mem = msg_get_cap(m);
+    int64_t err = mem ? msg_end(m) : SK_EMSG;
+    struct sys_result info = {.value = err};
+
+    if (!err && (index >= BLK_QUEUES || off % PAGE_SIZE)) {
+        err = SK_EINVAL;
+    }
+    if (!err) {
+        info = sys_mem_info(mem);
+        err = info.value < 0                                        ? info.value
+              : (info.extra & MEM_DEVICE)                           ? SK_EINVAL
+              : range_ok(off, INFLIGHT_BYTES, (uint64_t)info.value) ? blkdev_vring_record(&c->blk, index, NULL)
+                                                                    : SK_ERANGE;
+    }
+    if (!err) {
+        record_drop(c, (unsigned)index);
+        c->record[index] = vm_map(mem, off, INFLIGHT_BYTES, RIGHT_R | RIGHT_W, &err);
+        err = c->record[index] ? blkdev_vring_record(&c->blk, index, c->record[index]) : err;
+    }
+    drop(&mem); /* the mapping keeps the memory */
+    return err;
+}
+
 /* Operations with numbers only. */
 static int64_t op_numbers(struct client *c, struct msg *m)
 {
@@ -445,6 +497,10 @@ static int64_t session_device_call(struct client *c, struct msg *m, struct msg *
     case BLK_SET_VRING_KICK:
     case BLK_SET_VRING_CALL:
         return op_signal(c, m, m->op == BLK_SET_VRING_KICK);
+    case BLK_SET_INFLIGHT:
+        return op_record(c, m);
+    case BLK_SET_LIFELINE:
+        return op_lifeline(c, m);
     case BLK_RESET:
         return op_reset(c, m);
     case BLK_SET_FEATURES:

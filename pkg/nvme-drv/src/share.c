@@ -24,6 +24,16 @@ static struct share **share_find(const struct device *dev, uint64_t addr, uint64
     return s;
 }
 
+/* A driver before us has ended and left the same memory in the DMA space. The controller was reset since: it does not
+ * use it any more. */
+static struct sys_result map_instead(struct device *dev, cap_t mem, uint64_t off, uint64_t size, struct sys_result old)
+{
+    if (sys_unmap(dev->dma, old.extra, size) < 0) {
+        return old;
+    }
+    return sys_map(dev->dma, mem, off, size, MAP_ANY, RIGHT_R | RIGHT_W);
+}
+
 int64_t share_map(struct device *dev, cap_t mem, uint64_t off, uint64_t size, uint64_t *addr)
 {
     struct share *new = malloc(sizeof(*new));
@@ -36,6 +46,8 @@ int64_t share_map(struct device *dev, cap_t mem, uint64_t off, uint64_t size, ui
 
     if (old) {
         old->users++;
+    } else if (r.value == SK_EEXIST) {
+        r = map_instead(dev, mem, off, size, r);
     }
     if (r.value < 0) {
         free(new);

@@ -102,6 +102,12 @@ __attribute__((warn_unused_result)) int vring_pop(struct vring *vq, struct vring
                                                   struct vring_chain *chain);
 /* Puts back the chain taken last (nothing taken or pushed in between). */
 void vring_unpop(struct vring *vq, const struct vring_chain *chain);
+/* Takes a chain that an earlier device side had taken and not returned (virtio/inflight.h): the queue's base is behind
+ * it already. Packed: desc is a copy of its only descriptor. Return: as vring_pop(). */
+__attribute__((warn_unused_result)) int vring_again(struct vring *vq, uint32_t head, const struct virtq_pdesc *desc,
+                                                    struct vring_seg *seg, unsigned max, struct vring_chain *chain);
+/* Packed: the last descriptor of the chain that was taken last. */
+struct virtq_pdesc vring_last(const struct vring *vq);
 /* Returns a chain taken before, with the number of bytes written to it. Not visible before vring_publish(). */
 void vring_push(struct vring *vq, uint32_t head, uint32_t written);
 /* Shows all pushed chains to the driver. True: the driver wants an interrupt. */
@@ -112,6 +118,8 @@ void vring_kick_disable(struct vring *vq);
 /* ... and must kick again. True: there are chains already that it may not have kicked for. */
 __attribute__((warn_unused_result)) bool vring_kick_enable(struct vring *vq);
 
+/* The used position, with what is pushed and not published: split, the used index; packed, as the base has it. */
+uint32_t vring_used(const struct vring *vq);
 /* Where the queue stands: a base for vring_init(). */
 uint32_t vring_base(const struct vring *vq);
 

@@ -12,8 +12,7 @@
  * Start of the VM: the server may not be there yet, or may still look for its disk. The probe waits for it, says so
  * after WAIT_SAY_NS, and in the end the VM starts without the disk. A disk that does not exist is known at once.
  *
- * A server that ends: the device gets DEVICE_NEEDS_RESET. When its driver resets it, the session is opened again,
- * should there be a new server behind the gate. */
+ * A server that ends: see blk_lost.c. */
 
 #include "../device.h"
 #include "../log.h"
@@ -22,18 +21,17 @@
 #include <libfdt.h>
 #include <sk/env.h>
 #include <sk/sys.h>
+#include <sk/vm.h>
 #include <stdlib.h>
 #include <string.h>
 #include <util/bits.h>
 #include <virtio/blk.h>
-#include <virtio/vring.h>
 
 #define WAIT_SAY_NS (4 * BLK_SECOND_NS)
 #define WAIT_SERVER_NS (20 * BLK_SECOND_NS) /* for a server that takes calls */
 #define WAIT_DISK_NS (90 * BLK_SECOND_NS)   /* for its decision: drives may take long to start */
 #define CLASS_STORAGE_SCSI 0x010000u
 #define CONFIG_LONGEST 96u /* more than any version of struct virtio_blk_config has */
-#define CONFIG_WRITEBACK ((unsigned)offsetof(struct virtio_blk_config, writeback))
 #define CONFIG_NUM_QUEUES ((unsigned)offsetof(struct virtio_blk_config, num_queues))
 
 /* The device type's own bits, and those of the transport that work through a proxy: the ring formats are the server's
@@ -112,6 +110,10 @@ static void state_event(void *ctx)
     struct blk *b = ctx;
     uint8_t status = 0;
 
+    if (b->server_lost) {
+        blk_lost_event(b);
+        return;
+    }
     if (!b->open) { // still in the probe, which asks by itself
         return;
     }
@@ -136,9 +138,8 @@ static void state_event(void *ctx)
 static int blk_features_ok(struct virtio_dev *d, uint64_t features)
 {
     struct blk *b = blk_of(d);
-    int64_t err = blk_open(b);
+    int64_t err = b->server_lost ? SK_OK : blk_set_features(b, features); // the next server gets them
 
-    err = err < 0 ? err : blk_set_features(b, features);
     if (err < 0) {
         log_info(LOG_VIRTIO, "%s: the block server refused the features 0x%llx: %s", b->name,
                  (unsigned long long)features, sk_strerror(err));
@@ -149,19 +150,11 @@ static int blk_features_ok(struct virtio_dev *d, uint64_t features)
 static int blk_queue_start(struct virtio_dev *d, unsigned q)
 {
     struct blk *b = blk_of(d);
-    const struct virtio_queue *vq = &d->queue[q];
-    const uint64_t num = vq->size, area[] = {vq->desc, vq->driver, vq->device}, enable = 1;
-    const uint64_t base = d->accepted & VIRTIO_F_RING_PACKED ? VRING_BASE_PACKED : VRING_BASE_SPLIT;
-    int64_t err = blk_queue_call(b, BLK_SET_VRING_NUM, q, &num, 1);
 
-    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ADDR, q, area, 3);
-    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_BASE, q, &base, 1);
-    err = err < 0 ? err : blk_queue_call_cap(b, BLK_SET_VRING_CALL, q, b->queue[q].call.cap, RIGHT_CALL);
-    err = err < 0 ? err : blk_queue_call_cap(b, BLK_SET_VRING_KICK, q, b->queue[q].kick, RIGHT_BIND);
-    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ENABLE, q, &enable, 1);
+    blk_record(b, q)->version = 0; /* a new queue */
+    int64_t err = b->server_lost ? blk_lost_queue_start(b, q) : blk_session_queue_start(b, q);
+
     if (err < 0) {
-        log_error(LOG_VIRTIO, "%s: starting queue %u (%u entries) at the block server: %s", b->name, q, vq->size,
-                  sk_strerror(err));
         return (int)err;
     }
     virtio_doorbell_set(d, q, b->queue[q].kick);
@@ -179,15 +172,11 @@ static void blk_config_write(struct virtio_dev *d, unsigned off, unsigned width,
 {
     struct blk *b = blk_of(d);
     uint8_t byte = (uint8_t)value;
-    struct msg m;
 
     if (off != CONFIG_WRITEBACK || width != 1 || !(d->accepted & VIRTIO_BLK_F_CONFIG_WCE)) {
         return;
     }
-    msg_begin(&m, BLK_SET_CONFIG);
-    msg_put(&m, off);
-    msg_put_bytes(&m, &byte, 1);
-    if (blk_call_plain(b, &m) >= 0) {
+    if (b->server_lost || blk_set_writeback(b, byte) >= 0) { // the next server gets it
         d->config[CONFIG_WRITEBACK] = byte;
     }
 }
@@ -313,7 +302,17 @@ static void blk_signals_drop(struct blk *b)
             sys_cap_drop(b->queue[i].kick);
         }
     }
+    server_remove(&b->lifeline);
+    blk_lost_drop(b);
     server_remove(&b->state);
+}
+
+static int64_t blk_record_make(struct blk *b)
+{
+    int64_t err = SK_ENOMEM;
+
+    b->record = vm_alloc(b->queue_count * INFLIGHT_BYTES, &b->record_cap, &err);
+    return b->record ? SK_OK : err;
 }
 
 static int64_t blk_device_add(struct blk *b)
@@ -345,15 +344,16 @@ static int64_t blk_start(struct blk *b)
     err = blk_wait_ready(b);
     err = err < 0 ? err : blk_limits(b);
     err = err < 0 ? err : blk_config_init(b);
-    err = err < 0 ? err : blk_memory_add(b);
+    err = err < 0 ? err : blk_begin(b);
     err = err < 0 ? err : blk_signals(b);
+    err = err < 0 ? err : blk_lost_init(b);
+    err = err < 0 ? err : blk_record_make(b);
     err = err < 0 ? err : blk_device_add(b);
     if (err < 0) {
         blk_signals_drop(b);
-        return err;
+        b->open = false;
     }
-    b->open = true;
-    return SK_OK;
+    return err;
 }
 
 /* Why there is no disk. The VM starts without it in any case. */
@@ -377,6 +377,15 @@ static void blk_report(const struct blk *b, int64_t err)
     log_error(LOG_VIRTIO, "%s: no disk behind '%s': %s; the VM starts without it%s", b->name, b->cap_name, why, remedy);
 }
 
+/* How long a guest waits for the next server when its own has ended. */
+static uint64_t node_patience(const void *fdt, int node)
+{
+    int len = 0;
+    const fdt32_t *seconds = fdt_getprop(fdt, node, "skerry,server-timeout", &len);
+
+    return seconds && len == sizeof(*seconds) ? fdt32_to_cpu(*seconds) * BLK_SECOND_NS : BLK_PATIENCE_NS;
+}
+
 static int blk_probe(const void *fdt, int node, const char *name)
 {
     cap_t gate = device_node_cap(fdt, node, DEVICE_CAP);
@@ -398,6 +407,7 @@ static int blk_probe(const void *fdt, int node, const char *name)
     b->cap_name = fdt_getprop(fdt, node, DEVICE_CAP, NULL);
     b->gate = gate;
     b->mmio = mmio;
+    b->patience_ns = node_patience(fdt, node);
     int64_t err = blk_start(b);
     if (err < 0) {
         blk_report(b, err);

@@ -109,15 +109,24 @@ static int64_t blk_idle(struct blk *b)
     return err;
 }
 
+/* Waits for the next server when the last one has ended. */
+static int64_t blk_served(struct blk *b)
+{
+    uint64_t deadline = sys_now_ns() + READ_NS;
+
+    while (b->server_lost && server_poll(deadline)) {
+    }
+    return b->server_lost ? SK_ETIMEDOUT : SK_OK;
+}
+
 static int64_t queue_start(struct reader *r)
 {
     static const uint64_t num = QUEUE_SIZE, base = 0, enable = 1,
                           area[] = {BASE_GPA + DESC_OFF, BASE_GPA + AVAIL_OFF, BASE_GPA + USED_OFF};
     struct blk *b = r->blk;
-    int64_t err = blk_open(b);
+    int64_t err = blk_served(b);
 
     err = err < 0 ? err : blk_idle(b);
-
     err = err < 0 ? err : blk_set_features(b, VIRTIO_F_VERSION_1);
     err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_NUM, 0, &num, 1);
     err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ADDR, 0, area, 3);

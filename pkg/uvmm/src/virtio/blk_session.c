@@ -11,19 +11,6 @@ bool blk_means_lost(int64_t err)
     return err == SK_EGONE || err == SK_ECAP || err == SK_ETIMEDOUT;
 }
 
-void blk_server_lost(struct blk *b, int64_t err)
-{
-    b->open = false;
-    if (!b->lost) {
-        b->lost = true;
-        log_error(LOG_VIRTIO,
-                  "%s: the block server behind '%s' does not answer any more (%s): the disk is gone until the "
-                  "server is started again and the guest's driver resets the device",
-                  b->name, b->cap_name, sk_strerror(err));
-    }
-    virtio_broken(&b->dev);
-}
-
 int64_t blk_call(struct blk *b, struct msg *m)
 {
     int64_t err = msg_call(m, b->gate, sys_now_ns() + BLK_CALL_NS);
@@ -106,21 +93,45 @@ int64_t blk_status(struct blk *b, uint64_t deadline, uint8_t *status)
     return msg_end(&m);
 }
 
-int64_t blk_open(struct blk *b)
+static int64_t lifeline_call(void *ctx, struct msg *request, struct msg *reply)
 {
-    int64_t err;
+    (void)ctx, (void)request, (void)reply;
+    return SK_ENOSYS;
+}
 
-    if (b->open) {
-        return SK_OK;
+static void lifeline_cut(void *ctx)
+{
+    blk_server_lost(ctx, SK_EGONE);
+}
+
+/* A gate for each session: the server's capability is the only one that could call it. */
+static int64_t lifeline_give(struct blk *b)
+{
+    struct msg m;
+
+    server_remove(&b->lifeline);
+    int64_t err = server_gate(&b->lifeline, CAP_NULL, lifeline_call, lifeline_cut, b, 0);
+    if (err < 0) {
+        return err;
     }
-    err = blk_bind_state(b, sys_now_ns() + BLK_CALL_NS);
+    msg_begin(&m, BLK_SET_LIFELINE);
+    msg_put_cap(&m, b->lifeline.cap, RIGHT_CALL);
+    err = blk_call_plain(b, &m);
     if (err >= 0) {
-        err = blk_memory_add(b);
+        err = server_release_calls(&b->lifeline);
     }
-    if (err >= 0) {
-        b->open = true;
-        b->lost = false;
+    if (err < 0) {
+        server_remove(&b->lifeline);
     }
+    return err == SK_ENOSYS ? SK_OK : err; // an older server: its end is noticed later
+}
+
+int64_t blk_begin(struct blk *b)
+{
+    int64_t err = blk_memory_add(b);
+
+    err = err < 0 ? err : lifeline_give(b);
+    b->open = err >= 0;
     return err;
 }
 
@@ -155,11 +166,57 @@ int64_t blk_set_features(struct blk *b, uint64_t features)
     return blk_call_plain(b, &m);
 }
 
+int64_t blk_set_writeback(struct blk *b, uint8_t on)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_SET_CONFIG);
+    msg_put(&m, CONFIG_WRITEBACK);
+    msg_put_bytes(&m, &on, 1);
+    return blk_call_plain(b, &m);
+}
+
+/* SK_ENOSYS of an older server: nothing is recorded, nor can it be done again. */
+static int64_t record_give(struct blk *b, unsigned q)
+{
+    struct msg m;
+
+    msg_begin(&m, BLK_SET_INFLIGHT);
+    msg_put(&m, q);
+    msg_put(&m, q * INFLIGHT_BYTES);
+    msg_put_cap(&m, b->record_cap, RIGHT_R | RIGHT_W);
+    int64_t err = blk_call_plain(b, &m);
+    return err == SK_ENOSYS ? SK_OK : err;
+}
+
+int64_t blk_session_queue_start(struct blk *b, unsigned q)
+{
+    const struct virtio_queue *vq = &b->dev.queue[q];
+    const uint64_t num = vq->size, area[] = {vq->desc, vq->driver, vq->device}, enable = 1;
+    const uint64_t base = b->dev.accepted & VIRTIO_F_RING_PACKED ? VRING_BASE_PACKED : VRING_BASE_SPLIT;
+    int64_t err = blk_queue_call(b, BLK_SET_VRING_NUM, q, &num, 1);
+
+    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ADDR, q, area, 3);
+    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_BASE, q, &base, 1);
+    err = err < 0 ? err : record_give(b, q);
+    err = err < 0 ? err : blk_queue_call_cap(b, BLK_SET_VRING_CALL, q, b->queue[q].call.cap, RIGHT_CALL);
+    err = err < 0 ? err : blk_queue_call_cap(b, BLK_SET_VRING_KICK, q, b->queue[q].kick, RIGHT_BIND);
+    err = err < 0 ? err : blk_queue_call(b, BLK_SET_VRING_ENABLE, q, &enable, 1);
+    if (err < 0) {
+        log_error(LOG_VIRTIO, "%s: starting queue %u (%u entries) at the block server: %s", b->name, q, vq->size,
+                  sk_strerror(err));
+    }
+    return err;
+}
+
 int64_t blk_session_reset(struct blk *b)
 {
     struct msg m;
 
     if (!b->open) {
+        for (unsigned q = 0; q < b->queue_count; q++) {
+            blk_lost_queue_stop(b, q);
+        }
         return SK_OK;
     }
     msg_begin(&m, BLK_RESET);
@@ -175,6 +232,7 @@ int64_t blk_session_queue_stop(struct blk *b, unsigned q)
     struct msg m;
 
     if (!b->open) {
+        blk_lost_queue_stop(b, q);
         return SK_OK;
     }
     msg_begin(&m, BLK_GET_VRING_BASE);

@@ -106,6 +106,22 @@ const struct virtio_dev *virtio_dev_next(const struct virtio_dev *d)
     return d ? d->next : devices;
 }
 
+int virtio_memory_table(struct gmem *mem)
+{
+    unsigned n;
+    const struct ram_region *r = ram_regions(&n);
+
+    gmem_init(mem);
+    for (unsigned i = 0; i < n; i++) {
+        int64_t err = gmem_add(mem, &(struct gmem_region){.gpa = r[i].gpa, .size = r[i].size, .host = r[i].host});
+
+        if (err < 0) {
+            return (int)err;
+        }
+    }
+    return SK_OK;
+}
+
 /* --- doorbells --- */
 
 static void doorbell_remove(struct virtio_dev *d, struct virtio_queue *vq)

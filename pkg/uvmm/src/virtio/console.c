@@ -279,22 +279,6 @@ static const struct virtio_ops con_ops = {
     .config_write = con_config_write,
 };
 
-static int memory_table_init(struct gmem *mem)
-{
-    unsigned n;
-    const struct ram_region *r = ram_regions(&n);
-
-    gmem_init(mem);
-    for (unsigned i = 0; i < n; i++) {
-        int64_t err = gmem_add(mem, &(struct gmem_region){.gpa = r[i].gpa, .size = r[i].size, .host = r[i].host});
-
-        if (err < 0) {
-            return (int)err;
-        }
-    }
-    return SK_OK;
-}
-
 static int con_create(const char *name, bool mmio)
 {
     static const struct virtio_console_config config = {.max_nr_ports = 1};
@@ -310,7 +294,7 @@ static int con_create(const char *name, bool mmio)
         .ops = &con_ops,
         .mmio = mmio,
     };
-    int64_t err = memory_table_init(&con.mem);
+    int64_t err = virtio_memory_table(&con.mem);
 
     if (!err) {
         err = server_signal(&con.more, CAP_NULL, more_event, NULL);

@@ -18,6 +18,7 @@
 #include "../pci/pci.h"
 #include <abi/types.h>
 #include <virtio/defs.h>
+#include <virtio/gmem.h>
 
 #define VIRTIO_QUEUES_MAX 16u
 #define VIRTIO_CONFIG_MAX 128u
@@ -103,6 +104,8 @@ bool virtio_resetting(void);
 void virtio_reset_done(struct virtio_dev *d);
 /* The same of a queue. */
 void virtio_queue_reset_done(struct virtio_dev *d, unsigned q);
+/* The guest's RAM for rings that this program works on. */
+int virtio_memory_table(struct gmem *mem);
 /* DEVICE_NEEDS_RESET. */
 void virtio_broken(struct virtio_dev *d);
 /* From now on the kernel raises this signal when the guest notifies the queue (CAP_NULL: no more). Follows the BAR. */

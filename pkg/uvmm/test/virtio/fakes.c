@@ -14,6 +14,8 @@
 #include <sk/env.h>
 #include <sk/server.h>
 #include <sk/sys.h>
+#include <sk/thread.h>
+#include <sk/vm.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@ static struct ram_region region;
 void fake_init(void)
 {
     free(fake.ram);
+    free(fake.record);
     memset(&fake, 0, sizeof(fake));
     virtio_devs_forget();
     virtio_mmio_forget();
@@ -331,8 +334,67 @@ int64_t server_signal(struct server_source *s, cap_t cap, server_event_fn event,
 }
 void server_remove(struct server_source *s)
 {
-    fake.source[s->cap - FAKE_CAPS] = NULL;
+    if (s->cap >= FAKE_CAPS && s->cap < FAKE_CAPS + FAKE_SIGNALS && fake.source[s->cap - FAKE_CAPS] == s) {
+        fake.source[s->cap - FAKE_CAPS] = NULL;
+    }
+    if (fake.gate == s) {
+        fake.gate = NULL;
+    }
     s->cap = CAP_NULL;
+}
+int64_t server_gate(struct server_source *s, cap_t cap, server_call_fn call, server_event_fn unused, void *ctx,
+                    unsigned recv_caps)
+{
+    (void)cap, (void)recv_caps;
+    *s = (struct server_source){.cap = FAKE_LIFELINE, .call = call, .event = unused, .ctx = ctx};
+    fake.gate = s;
+    return SK_OK;
+}
+int64_t server_release_calls(struct server_source *s)
+{
+    return fake.gate == s ? SK_OK : SK_ECAP;
+}
+
+/* A further capability to a signal has its name, too: its source is whoever took it last. */
+int64_t sys_cap_copy(cap_t c, uint32_t rights)
+{
+    (void)rights;
+    return c;
+}
+struct sys_result sys_thread_info(cap_t thread)
+{
+    (void)thread;
+    return (struct sys_result){.value = 0};
+}
+int64_t sys_signal_timer(cap_t s, uint64_t deadline)
+{
+    fake.timer = s;
+    fake.timer_ns = deadline;
+    return SK_OK;
+}
+
+/* The thread runs when the test says so. */
+int64_t sk_thread_create(struct sk_thread *t, const char *name, unsigned priority, size_t stack_size,
+                         void (*entry)(void *), void *arg)
+{
+    (void)name, (void)priority, (void)stack_size;
+    *t = (struct sk_thread){.entry = entry, .arg = arg};
+    fake.thread = t;
+    return SK_OK;
+}
+void sk_thread_destroy(struct sk_thread *t)
+{
+    if (fake.thread == t) {
+        fake.thread = NULL;
+    }
+}
+void *vm_alloc(size_t size, cap_t *cap, int64_t *err)
+{
+    (void)err;
+    *cap = FAKE_RECORD;
+    fake.record = realloc(fake.record, size);
+    memset(fake.record, 0, size);
+    return fake.record;
 }
 
 static bool one_event(void)

@@ -13,6 +13,8 @@
 #define FAKE_SIGNALS 64u
 #define FAKE_CAPS 100u /* signals are FAKE_CAPS.. */
 #define FAKE_GATE 50u
+#define FAKE_LIFELINE 51u
+#define FAKE_RECORD 52u
 
 struct fake_range {
     bool mmio;
@@ -25,6 +27,9 @@ struct fake_doorbell {
     unsigned port;
     cap_t signal;
 };
+
+struct sk_thread;
+struct server_source;
 
 struct fake {
     struct fake_range range[64];
@@ -50,6 +55,11 @@ struct fake {
     cap_t signals; /* made so far */
     bool raised[FAKE_SIGNALS];
     struct server_source *source[FAKE_SIGNALS];
+    struct server_source *gate; /* made by server_gate() */
+    struct sk_thread *thread;   /* made and not destroyed */
+    cap_t timer;                /* sys_signal_timer() */
+    uint64_t timer_ns;
+    void *record; /* of vm_alloc() */
     struct fake_doorbell doorbell[32];
     unsigned doorbells;
     bool doorbells_refused;

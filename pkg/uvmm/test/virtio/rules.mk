@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Host tests of the guest's PCI bus and virtio devices.
 UVMM_VIO_SRC := $(addprefix pkg/uvmm/,src/pci/config.c src/pci/host.c src/pci/msix.c src/virtio/common.c src/virtio/transport.c src/virtio/mmio.c src/virtio/rng.c \
-    src/virtio/console.c src/virtio/blk.c src/virtio/blk_session.c test/virtio/fakes.c) \
-    lib/virtio/src/vring.c lib/virtio/src/packed.c lib/virtio/src/gmem.c lib/sk/src/msg.c
+    src/virtio/console.c src/virtio/blk.c src/virtio/blk_session.c src/virtio/blk_lost.c test/virtio/fakes.c) \
+    lib/virtio/src/vring.c lib/virtio/src/packed.c lib/virtio/src/inflight.c lib/virtio/src/gmem.c lib/sk/src/msg.c
 UVMM_VIO_LIBS := virtio sk proto util
 
 TEST_uvmm-pci_CFLAGS := -I$(SRC)/pkg/uvmm/test/virtio/fake
