@@ -218,4 +218,5 @@ for i = 1, 10 do pause(1); ctl:control("reset {SERIAL}") end; print("one:", a:wa
     with admin(system, script, ONE) as session:
         session.expect(VERIFIED, 90)
         session.expect("script done", 60)
-    assert said(session, "was reset and works again .reset 10.")
+    resets = re.findall(r"works again \(reset (\d+)\)", session.text())
+    assert resets == [str(i) for i in range(1, 11)], session.text()[-3000:]

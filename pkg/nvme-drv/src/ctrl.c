@@ -47,9 +47,9 @@ int64_t ctrl_disable(struct nvme_ctrl *c)
 {
     uint32_t cc = hw_r32(c->hw, NVME_CC);
 
-    /* EN must not be cleared while the controller still becomes ready [NVMe-1.4 3.1.5]; if it never does, clearing
-     * is the only way on */
-    if (cc != NVME_ALL_ONES && (cc & NVME_CC_EN) && !(cc & NVME_CC_SHN) &&
+    /* EN must not be cleared while the controller still becomes ready [NVMe-1.4 3.1.5] (firmware may just have set it);
+     * if it never does, clearing is the only way on. Later it was ready, or has had its time */
+    if (c->state == CTRL_INIT && cc != NVME_ALL_ONES && (cc & NVME_CC_EN) && !(cc & NVME_CC_SHN) &&
         wait_ready(c, true, "Waiting before the reset") == SK_ENODEV) {
         return SK_ENODEV;
     }

@@ -529,7 +529,11 @@ int64_t session_call(void *ctx, struct msg *request, struct msg *reply)
     default: {
         int64_t err = client_status(c);
 
-        return err ? err : session_device_call(c, request, reply);
+        if (err) {
+            return err;
+        }
+        client_use(c); /* one that has not begun with BLK_BIND_READY */
+        return session_device_call(c, request, reply);
     }
     }
 }

@@ -394,6 +394,12 @@ static void test_shutdown_fails(void **state)
 
 /* --- events --- */
 
+static void count_done(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
+{
+    (void)status, (void)dw0;
+    ++*(unsigned *)cmd->ctx;
+}
+
 static struct nvme_ctrl *start_with_events(struct model *m)
 {
     int64_t err;
@@ -593,6 +599,75 @@ static void test_changes_while_off(void **state)
     assert_int_equal(m->aer_count, 4);
 }
 
+struct asked {
+    struct nvme_request base;
+    unsigned runs, ends;
+    enum ctrl_state state;
+};
+
+static void asked_run(struct nvme_ctrl *c, struct nvme_request *r)
+{
+    struct asked *a = container_of(r, struct asked, base);
+
+    a->runs++;
+    a->state = c->state;
+}
+static void asked_done(struct nvme_request *r)
+{
+    container_of(r, struct asked, base)->ends++;
+}
+
+/* What people ask of a controller runs in the worker: also when it is off, or dead. */
+static void test_requests(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+    struct asked a = {.base = {asked_run, asked_done}};
+
+    nvme_ctrl_request(c, &a.base);
+    assert_int_equal(a.runs, 0);
+    work(m);
+    assert_true(a.runs == 1 && a.ends == 1 && a.state == CTRL_READY);
+    nvme_ctrl_unuse(c);
+    work(m);
+    assert_int_equal(c->state, CTRL_OFF);
+    nvme_ctrl_use(c);
+    nvme_ctrl_request(c, &a.base);
+    work(m);
+    assert_true(a.runs == 2 && a.ends == 2 && a.state == CTRL_READY);
+    m->all_ones = true;
+    c->reset_wanted = true;
+    nvme_ctrl_request(c, &a.base);
+    work(m);
+    assert_true(a.runs == 3 && a.ends == 3 && a.state == CTRL_DEAD);
+    assert_false(nvme_ctrl_has_work(c));
+}
+
+/* Somebody else has reset it: nothing would ever be completed. */
+static void test_stopped_by_itself(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+    struct nvme_sqe *sqe;
+
+    m->hold = true;
+    struct nvme_cmd *cmd = nvme_queue_get(c->io[0], &sqe);
+
+    cmd->done = count_done;
+    cmd->ctx = &(unsigned){0};
+    nvme_queue_put(c->io[0], cmd, m->now);
+    nvme_queue_ring(c->io[0]);
+    nvme_ctrl_watch(c, m->now);
+    m->csts = 0;
+    m->hold = false;
+    uint64_t start = m->now;
+
+    work(m);
+    assert_int_equal(c->state, CTRL_READY);
+    assert_int_equal(c->resets, 1);
+    assert_true(m->now - start < 5000000000ull);
+}
+
 static void test_rescan_fails(void **state)
 {
     struct model *m = *state;
@@ -709,6 +784,8 @@ int main(void)
         T(test_namespaces_come_and_go),
         T(test_namespace_is_resized),
         T(test_changes_while_off),
+        T(test_requests),
+        T(test_stopped_by_itself),
         T(test_rescan_fails),
         T(test_shutdown),
         T(test_shutdown_unused),
