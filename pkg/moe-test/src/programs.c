@@ -20,6 +20,7 @@ static int64_t create_with(const char *path, uint64_t kernel_bytes, cap_t mem)
     msg_put_str(&m, path);
     msg_put(&m, kernel_bytes);
     msg_put(&m, 0);
+    msg_put(&m, 0);
     msg_put_cap(&m, sk_env_get("log"), RIGHT_CALL);
     msg_put_cap(&m, mem, RIGHT_CALL);
     msg_recv_caps(&m, 1);

@@ -81,7 +81,7 @@ static int64_t load_segments(struct load *l)
 
 static int64_t make_objects(struct program_image *im, const struct image_params *p)
 {
-    int64_t cap = sys_quota_create(CAP_QUOTA, p->kernel_bytes, p->priority);
+    int64_t cap = sys_quota_create_on(CAP_QUOTA, p->kernel_bytes, p->priority, p->cpus);
 
     if (cap < 0) {
         return cap;

@@ -96,6 +96,7 @@ struct image_params {
     const char *name; /* for the debugger */
     uint64_t kernel_bytes;
     unsigned priority;
+    uint64_t cpus; /* mask of processors; 0: all */
     struct account *account;
 };
 

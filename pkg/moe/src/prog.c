@@ -121,13 +121,14 @@ void program_discard(struct program *p)
 static int64_t session_handle(void *ctx, struct msg *request, struct msg *reply);
 static void ended_event(void *ctx);
 
-static int64_t load(struct program *p, uint64_t kernel_bytes, uint64_t priority, struct account *account)
+static int64_t load(struct program *p, uint64_t kernel_bytes, uint64_t priority, uint64_t cpus, struct account *account)
 {
     struct image_params params = {
         .path = p->path,
         .name = p->name,
         .kernel_bytes = kernel_bytes ? kernel_bytes : KERNEL_DEFAULT,
         .priority = priority ? (unsigned)min(priority, (uint64_t)PRIORITY_MAX) : PRIORITY_DEFAULT,
+        .cpus = cpus,
         .account = account,
     };
     int64_t err = image_load(&p->image, &params);
@@ -155,8 +156,8 @@ static void set_path(struct program *p, const char *path)
 }
 
 /* A program in state NEW. Owns log and mem from here on. */
-struct program *program_make(const char *path, uint64_t kernel_bytes, uint64_t priority, cap_t log, cap_t mem,
-                             int64_t *err)
+struct program *program_make(const char *path, uint64_t kernel_bytes, uint64_t priority, uint64_t cpus, cap_t log,
+                             cap_t mem, int64_t *err)
 {
     struct program *p = take_slot();
     struct account *account = mem_find(mem);
@@ -177,7 +178,7 @@ struct program *program_make(const char *path, uint64_t kernel_bytes, uint64_t p
     int64_t mem_err = program_add_cap(p, "mem", mem, RIGHT_CALL);
     *err = *err < 0 ? *err : mem_err;
     if (*err >= 0) {
-        *err = load(p, kernel_bytes, priority, account ? account : account_root());
+        *err = load(p, kernel_bytes, priority, cpus, account ? account : account_root());
     }
     if (*err < 0) {
         program_discard(p);

@@ -35,9 +35,9 @@ struct program {
     uint32_t rights[SK_ENV_MAX];
 };
 
-/* A program in state NEW. Owns log and mem from here on. kernel_bytes, priority: 0 for the default. */
-struct program *program_make(const char *path, uint64_t kernel_bytes, uint64_t priority, cap_t log, cap_t mem,
-                             int64_t *err);
+/* A program in state NEW. Owns log and mem from here on. kernel_bytes, priority, cpus: 0 for the default. */
+struct program *program_make(const char *path, uint64_t kernel_bytes, uint64_t priority, uint64_t cpus, cap_t log,
+                             cap_t mem, int64_t *err);
 /* Owns cap from here on, also when it fails. SK_EEXIST, SK_EINVAL (name), SK_ENOMEM. */
 int64_t program_add_cap(struct program *p, const char *name, cap_t cap, uint32_t rights);
 /* Adds a copy of a capability that moe keeps. */

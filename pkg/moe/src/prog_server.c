@@ -171,7 +171,7 @@ static int64_t do_create(struct msg *request, struct msg *reply)
     char path[PATH_BYTES];
 
     msg_get_str(request, path, sizeof(path));
-    uint64_t kernel_bytes = msg_get(request), priority = msg_get(request);
+    uint64_t kernel_bytes = msg_get(request), priority = msg_get(request), cpus = msg_get(request);
     cap_t log = msg_get_cap(request), mem = msg_get_cap(request);
     int64_t err = msg_end(request);
     if (err < 0) {
@@ -179,7 +179,7 @@ static int64_t do_create(struct msg *request, struct msg *reply)
         sys_cap_drop(mem);
         return err;
     }
-    struct program *p = program_make(path, kernel_bytes, priority, log, mem, &err);
+    struct program *p = program_make(path, kernel_bytes, priority, cpus, log, mem, &err);
     return p ? hand_over(p, reply) : err;
 }
 
@@ -310,7 +310,7 @@ bool prog_start_ned(const char *path, char *const argv[])
 {
     cap_t log = CAP_NULL, mem = CAP_NULL;
     int64_t err = make_ned_sessions(&log, &mem);
-    struct program *p = err < 0 ? NULL : program_make(path, 2 * KERNEL_DEFAULT, 0, log, mem, &err);
+    struct program *p = err < 0 ? NULL : program_make(path, 2 * KERNEL_DEFAULT, 0, 0, log, mem, &err);
 
     if (p) {
         err = add_ned_caps(p);

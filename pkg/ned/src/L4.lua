@@ -231,16 +231,21 @@ function L4.cast(_, cap) return cap end
 -- Scheduler proxies: the priorities (0: the loader's default) and processors that a program may use ---------------------------------------------
 local Scheduler = {}
 Scheduler.__index = Scheduler
+-- A mask of processors, or nil: all of them.
+local function check_cpus(what, cpus)
+    check_type(what .. ": processors", cpus or 1, "integer")
+    local count = select(2, os.version())
+    local present = count < 64 and (1 << count) - 1 or -1
+    if cpus and cpus & present == 0 then
+        fail("%s: none of the processors 0x%x exists (there are 0x%x)", what, cpus, present)
+    end
+end
 function L4.Scheduler(max_prio, base_prio, cpus)
     check_type("scheduler: highest priority", max_prio, "integer")
     check_type("scheduler: base priority", base_prio or 0, "integer")
-    check_type("scheduler: processors", cpus or 1, "integer")
+    check_cpus("scheduler", cpus)
     if max_prio < 0 or max_prio > 255 then fail("scheduler: priority %d is outside 0..255", max_prio) end
-    local present = (1 << select(2, os.version())) - 1
-    if cpus and cpus & present == 0 then
-        fail("scheduler: none of the processors 0x%x exists (there are 0x%x)", cpus, present)
-    end
-    return setmetatable({ max_prio = max_prio, base_prio = base_prio or 0, cpus = cpus or present }, Scheduler)
+    return setmetatable({ max_prio = max_prio, base_prio = base_prio or 0, cpus = cpus or 0 }, Scheduler)
 end
 function Scheduler:svr() return self end
 function Scheduler:m() return self end
@@ -275,7 +280,7 @@ function L4.reset() check("reset the machine", os.reset()) end
 -- The loader -------------------------------------------------------------------------------------------------------------
 local loader_keys = { mem = true, factory = true, log_fab = true, loader = true, sched_fab = true, ns_fab = true,
                       rm_fab = true, dbg_fab = true }
-local start_keys = { caps = true, log = true, mem = true, factory = true, scheduler = true, prio = true, kmem = true,
+local start_keys = { caps = true, log = true, mem = true, factory = true, scheduler = true, prio = true, cpus = true, kmem = true,
                      l4re_dbg = true, ldr_flags = true, env = true }
 
 Loader.__index = Loader
@@ -331,11 +336,14 @@ local function create_program(loader, path, name, options)
         fail("start '%s': scheduler is no scheduler (vmm.new_sched makes one)", name)
     end
     local prio = options.prio or (sched and sched.max_prio) or 0
+    check_cpus(("start '%s'"):format(name), options.cpus)
+    local cpus = options.cpus or (sched and sched.cpus) or 0
     local mem = options.mem or options.factory or loader.mem or loader.factory or env("mem")
     if math.type(mem) == "integer" then mem = create_mem(env("mem"), mem) end
     if not is_cap(mem) then fail("start '%s': mem is a number of bytes or a memory capability", name) end
     local log <close> = os.copy(make_log(loader, options.log, name), ALL)
-    local program, reason, code = os.create(loader.loader or env("loader"), path, options.kmem or 0, prio, log, mem)
+    local program, reason, code = os.create(loader.loader or env("loader"), path, options.kmem or 0, prio, cpus, log,
+                                              mem)
     if not program then
         if code == -1 then reason = "it is no ELF program for this system (the loader's line says what is wrong)" end
         if code == -9 then reason = ("there is no such file (is 'module %s' in the entry of modules.list?)"):format(name) end

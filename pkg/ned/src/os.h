@@ -47,8 +47,9 @@ int64_t os_control(cap_t server, const char *line, char **text, size_t *len, boo
 int64_t os_log_create(cap_t loader, const char *tag, const char *colour);
 /* By a console server's factory [proto/cons.h]. SK_ETIMEDOUT: nobody serves it. */
 int64_t os_console_create(cap_t factory, const char *name, const char *colour);
-/* log, mem: CAP_NULL is not allowed; priority 0 and kmem 0: the loader's default. */
-int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem);
+/* log, mem: CAP_NULL is not allowed; priority 0, kmem 0 and cpus 0: the loader's default. */
+int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, uint64_t cpus, cap_t log,
+                          cap_t mem);
 int64_t os_program_arg(cap_t program, const char *arg);
 int64_t os_program_env(cap_t program, const char *assignment);
 int64_t os_program_cap(cap_t program, const char *name, cap_t cap, uint32_t rights);

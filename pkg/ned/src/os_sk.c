@@ -289,7 +289,8 @@ int64_t os_console_create(cap_t factory, const char *name, const char *colour)
     return call_for_cap_until(&m, factory, 0, sys_now_ns() + SERVER_START_NS);
 }
 
-int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem)
+int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, uint64_t cpus, cap_t log,
+                          cap_t mem)
 {
     struct msg m;
 
@@ -297,6 +298,7 @@ int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigne
     msg_put_str(&m, path);
     msg_put(&m, kmem);
     msg_put(&m, priority);
+    msg_put(&m, cpus);
     msg_put_cap(&m, log, RIGHT_CALL);
     msg_put_cap(&m, mem, RIGHT_CALL);
     return call_for_cap(&m, loader, 0);

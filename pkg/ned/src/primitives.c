@@ -142,15 +142,16 @@ static int prim_console(lua_State *l)
     return ned_cap_result(l, os_console_create(c->cap, luaL_checkstring(l, 2), luaL_checkstring(l, 3)), RIGHT_ALL);
 }
 
-/* create(loader, path, kernel memory, priority, log, mem) */
+/* create(loader, path, kernel memory, priority, processors, log, mem) */
 static int prim_create(lua_State *l)
 {
-    const struct ned_cap *loader = ned_cap_check(l, 1), *log = ned_cap_check(l, 5), *mem = ned_cap_check(l, 6);
+    const struct ned_cap *loader = ned_cap_check(l, 1), *log = ned_cap_check(l, 6), *mem = ned_cap_check(l, 7);
     uint64_t kmem = (uint64_t)luaL_checkinteger(l, 3);
     unsigned priority = (unsigned)luaL_checkinteger(l, 4);
+    uint64_t cpus = (uint64_t)luaL_checkinteger(l, 5);
+    const char *path = luaL_checkstring(l, 2);
 
-    return ned_cap_result(l, os_program_create(loader->cap, luaL_checkstring(l, 2), kmem, priority, log->cap, mem->cap),
-                          RIGHT_ALL);
+    return ned_cap_result(l, os_program_create(loader->cap, path, kmem, priority, cpus, log->cap, mem->cap), RIGHT_ALL);
 }
 
 static int prim_arg(lua_State *l)

@@ -206,7 +206,7 @@ static void test_api(void **state)
               "ll:startv({ log = log, caps = { ds = ds, rom = L4.Env.rom } }, 'rom/x', 'a b', 3, { HOME = '/' })\n"
               "ll:start({ log = log, scheduler = vmm.new_sched(20, 1) }, 'rom/y', { A = 1 })");
     assert_non_null(strstr(os_fake_trace, "arg <a b>\narg <3>\ncap ds type 2 rights 0x7\nenv HOME=/\nstart"));
-    assert_non_null(strstr(os_fake_trace, "create rom/y kmem 0 prio 30\narg <rom/y>\nenv A=1\nstart"));
+    assert_non_null(strstr(os_fake_trace, "create rom/y kmem 0 prio 30 cpus 1\narg <rom/y>\nenv A=1\nstart"));
 }
 
 static void test_consoles(void **state)
@@ -235,7 +235,7 @@ static void test_vm_keys(void **state)
               "ram_align = 28, ext_args = { '-v', '-q' }, net = l:new_channel(), net_caps = { a = l:new_channel() } }");
     assert_string_equal(
         os_fake_trace,
-        "mem 16777216 align 268435456 flags 3\nlog web w\ncreate rom/uvmm kmem 0 prio 15\narg <rom/uvmm>\n"
+        "mem 16777216 align 268435456 flags 3\nlog web w\ncreate rom/uvmm kmem 0 prio 15 cpus 5\narg <rom/uvmm>\n"
         "arg <-kk>\narg <-b0x100000>\narg <--cpus=2>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
         "cap net type 8 rights 0x8\ncap ram type 2 rights 0x7\nstart\n");
 }
@@ -282,6 +282,8 @@ static void test_start_errors(void **state)
     bad(HEAD "L4.Env.user_factory:create(L4.Proto.Dataspace, 4096, 0, 4097)", "no power of two");
     bad(HEAD "vmm.new_sched(-30)", "priority -20 is outside");
     bad(HEAD "vmm.new_sched(30, 2)", "none of the processors 0x2 exists");
+    bad(HEAD "l:start({ cpus = 2 }, 'rom/x')", "start 'x': none of the processors 0x2 exists (there are 0x1)");
+    bad(HEAD "l:start({ cpus = 'a' }, 'rom/x')", "start 'x': processors");
     bad(HEAD "local c = l:new_channel(); c:drop(); c:m('r')", "the capability has been dropped");
 }
 

@@ -196,7 +196,8 @@ int64_t os_console_create(cap_t factory, const char *name, const char *colour)
     return new_object(OBJ_GATE, RIGHT_CALL);
 }
 
-int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, cap_t log, cap_t mem)
+int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, uint64_t cpus, cap_t log,
+                          cap_t mem)
 {
     if (os_fake_create_error != 0) {
         return os_fake_create_error;
@@ -204,7 +205,11 @@ int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigne
     if (!objects[loader].live || !objects[log].live || !objects[mem].live) {
         abort();
     }
-    trace("create %s kmem %llu prio %u\n", path, (unsigned long long)kmem, priority);
+    trace("create %s kmem %llu prio %u", path, (unsigned long long)kmem, priority);
+    if (cpus != 0) {
+        trace(" cpus %llx", (unsigned long long)cpus);
+    }
+    trace("\n");
     return new_object(OBJ_GATE, RIGHT_CALL);
 }
 

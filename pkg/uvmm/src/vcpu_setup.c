@@ -101,6 +101,21 @@ static int64_t processor_make(struct vcpu *v)
     return sources_make(v);
 }
 
+/* On the n-th of the processors that the VM may use; the main thread is on the first. */
+static int64_t thread_place(struct vcpu *v)
+{
+    int64_t err = sys_quota_info(CAP_QUOTA).value;
+    uint64_t mask = sk_utcb()->mr[0];
+
+    if (err < 0) {
+        return err;
+    }
+    for (int n = (int)v->index % __builtin_popcountll(mask); n > 0; n--) {
+        mask &= mask - 1;
+    }
+    return sys_thread_set(v->thread.cap, THREAD_CPU, (uint64_t)__builtin_ctzll(mask));
+}
+
 /* At the main thread's own priority: none of them is more urgent than another. */
 static int64_t thread_make(struct vcpu *v)
 {
@@ -113,6 +128,7 @@ static int64_t thread_make(struct vcpu *v)
     }
     snprintf(name, sizeof(name), "vcpu%u", v->index);
     err = sk_thread_create(&v->thread, name, (unsigned)info->priority, 0, vcpu_thread, v);
+    err = err < 0 ? err : thread_place(v);
     err = err < 0 ? err : server_move(&v->kick, v->thread.cap);
     return err < 0 ? err : server_move(&v->timer, v->thread.cap);
 }

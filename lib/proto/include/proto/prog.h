@@ -7,7 +7,7 @@
 
 enum prog_op {
     /* On a loader gate: in: string path ("rom/x"), bytes of kernel memory (0: default), highest priority (0:
-     * default), cap log (CALL), cap mem (CALL). out: cap gate of the program. SK_ENOENT, SK_EINVAL with a log line that says
+     * default), mask of processors (0: all; its first thread begins on the first of them), cap log (CALL), cap mem (CALL). out: cap gate of the program. SK_ENOENT, SK_EINVAL with a log line that says
      * what is wrong with the ELF file, SK_ENOMEM. */
     PROG_CREATE = PROTO_PROG,
     /* in: string tag (8 columns are shown), string colour ("red", "g", "" ...). out: cap log gate (proto/log.h). */
