@@ -54,10 +54,10 @@ def boot_in_bochs(tmp_path, cpu, options, cpus=1):
 @pytest.mark.parametrize("cpu, cpus, kind, options, known", [
     ("corei7_skylake_x", 1, "VMX with EPT", "", set()),
     ("corei7_skylake_x", 2, "VMX with EPT", "", set()),
-    ("ryzen", 1, "SVM with nested paging", "no-triple-fault", BOCHS_SVM),
+    ("ryzen", 1, "SVM with nested paging, next RIP", "no-triple-fault", BOCHS_SVM),
 ], ids=["vmx", "vmx-smp", "svm"])
 def test_vmtest_in_bochs(tmp_path, cpu, cpus, kind, options, known):
-    """VMX; and SVM with what QEMU's TCG has not: next RIP and decode assists."""
+    """VMX; and SVM with what QEMU's TCG has not: next RIP."""
     output = boot_in_bochs(tmp_path, cpu, options, cpus)
     assert f"virtual machines: {kind}" in output
     results = re.findall(r"^vmtest: (ok|FAIL|skip) (.*?)$", output, re.M)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Boots an image in Bochs, which emulates what QEMU's TCG does not: Intel VMX with EPT, and AMD SVM with next RIP and
-decode assists. Slow (a Linux guest needs about a minute), but it needs nothing of the host.
+"""Boots an image in Bochs, which emulates what QEMU's TCG does not: Intel VMX with EPT, and AMD SVM with next RIP.
+Slow (a Linux guest needs about a minute), but it needs nothing of the host.
 
 The console is the first serial port, on the terminal; Ctrl-a x quits, as in QEMU."""
 import contextlib
