@@ -12,8 +12,8 @@ CPU = "/sys/devices/system/cpu"
 
 def smp_boot(system, cpus, bootargs="", **settings):
     ramdisk = guest_ramdisk(system, "vmload.c")
-    return system.boot(rd=ramdisk, bootargs=f"console=hvc0 rdinit=/bin/sh {bootargs}",
-                       vm=f", cpus = {(1 << cpus) - 1}", **{"mem": 192, **settings})
+    settings = {"mem": 192, "vm": f", cpus = {(1 << cpus) - 1}", **settings}
+    return system.boot(rd=ramdisk, bootargs=f"console=hvc0 rdinit=/bin/sh {bootargs}", **settings)
 
 
 def prepare(session):
@@ -53,6 +53,7 @@ def test_all_processors(system, cpus, bootargs):
         load(session, f"shootdown {cpus} {40 // cpus}")
         load(session, f"spin {cpus} 50")
         load(session, "clock 1")
+        assert "PV spinlocks enabled" in session.run("dmesg")
         session.run("for i in 1 2 3 4; do dd if=/dev/urandom of=/tmp/r$i bs=64k count=32; done")
         session.run("for i in 1 2 3 4; do dd if=/tmp/r$i of=/dev/vda bs=4k seek=$((i * 512)) conv=fsync & done; wait")
         session.run("echo 3 > /proc/sys/vm/drop_caches")
@@ -92,6 +93,19 @@ def test_off_and_on(system):
         assert_calm(session)
         session.child.sendline("reboot -f")  # stops the others first
         session.expect(r"uvmm: VM rebooted \(.*\)", 60)
+
+
+def test_restart(system):
+    """All of them stop, and start again with the machine."""
+    with smp_boot(system, 4, vm=', ext_args = { "--cpus=4", "--on-reset", "restart" }') as session:
+        for _ in range(2):
+            prepare(session)
+            assert "cpus: 4 ok" in load(session, "cpus")
+            load(session, "pingpong 20")
+            session.run("vmload spin 3 100000000 &")
+            session.child.sendline("reboot -f")
+            session.expect(r"uvmm: VM rebooted \(.*\): starting it again", 60)
+        session.wait_prompt(180)
 
 
 def test_panic_stops_all(system):

@@ -386,11 +386,32 @@ static void exit_hlt(void)
     }
 }
 
-/* VMCALL: no hypercall is offered; KVM's answer to an unknown one is -ENOSYS (-1000 in its ABI). */
+/* KVM's hypercalls [kernel.org: "Linux KVM Hypercall"]: number in RAX, arguments in RBX, RCX, ... */
+#define HC_KICK_CPU 5u
+#define HC_EPERM ((uint64_t)-1)
+#define HC_ENOSYS ((uint64_t)-1000)
+
+/* Ends the HLT of the vcpu with this APIC id, or its next one: who waits for a lock halts. */
+static uint64_t hypercall_kick(uint64_t apic_id)
+{
+    if (apic_id < vcpu_count) {
+        vcpus[apic_id].unhalt = true;
+        vcpu_kick((unsigned)apic_id);
+    }
+    return 0;
+}
+
 static void exit_vmcall(void)
 {
-    if (skip_insn()) {
-        cpu->state->gpr[GPR_RAX] = (uint64_t)-1000;
+    struct vcpu_state *s = cpu->state;
+
+    if (!skip_insn()) {
+        return;
+    }
+    if (s->cpl != 0) {
+        s->gpr[GPR_RAX] = HC_EPERM;
+    } else {
+        s->gpr[GPR_RAX] = s->gpr[GPR_RAX] == HC_KICK_CPU ? hypercall_kick(s->gpr[GPR_RCX]) : HC_ENOSYS;
     }
 }
 

@@ -44,8 +44,9 @@
 #define E21_EAX_SRSO_NO BIT(29)
 #define E21_EAX (BIT(0) | BIT(2) | BIT(6) | E21_EAX_SRSO_NO)
 
-/* KVM: CLOCKSOURCE, NOP_IO_DELAY, CLOCKSOURCE2, PV_EOI, CLOCKSOURCE_STABLE */
+/* KVM: CLOCKSOURCE, NOP_IO_DELAY, CLOCKSOURCE2, PV_EOI, CLOCKSOURCE_STABLE; PV_UNHALT: who waits for a lock halts */
 #define HV_FEATURES (BIT(0) | BIT(1) | BIT(3) | BIT(6) | BIT(24))
+#define HV_PV_UNHALT BIT(7)
 
 #define VENDOR_AMD 0x444d4163u /* "cAMD", ECX of leaf 0 */
 #define CR4_OSXSAVE BIT(18)
@@ -330,13 +331,13 @@ static struct cpuid_regs extended_leaf(uint32_t leaf, uint32_t sub, const struct
     return r;
 }
 
-static struct cpuid_regs hypervisor_leaf(uint32_t leaf)
+static struct cpuid_regs hypervisor_leaf(uint32_t leaf, const struct cpuid_guest *g)
 {
     switch (leaf) {
     case CPUID_HV_BASE: /* "KVMKVMKVM\0\0\0" */
         return (struct cpuid_regs){CPUID_HV_TIMING, 0x4b4d564b, 0x564b4d56, 0x0000004d};
     case CPUID_HV_FEATURES:
-        return (struct cpuid_regs){.eax = HV_FEATURES};
+        return (struct cpuid_regs){.eax = (uint32_t)(HV_FEATURES | (g->vcpus > 1 ? HV_PV_UNHALT : 0))};
     case CPUID_HV_TIMING: /* TSC and APIC bus clock in kHz */
         return (struct cpuid_regs){(uint32_t)(host.tsc_hz / 1000), BUS_KHZ, 0, 0};
     default:
@@ -347,7 +348,7 @@ static struct cpuid_regs hypervisor_leaf(uint32_t leaf)
 struct cpuid_regs cpuid_guest_leaf(uint32_t leaf, uint32_t sub, const struct cpuid_guest *g)
 {
     if ((leaf & 0xffffff00) == CPUID_HV_BASE) {
-        return hypervisor_leaf(leaf);
+        return hypervisor_leaf(leaf, g);
     }
     if ((leaf & 0x80000000) != 0) {
         return extended_leaf(leaf, sub, g);

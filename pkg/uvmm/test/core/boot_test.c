@@ -296,6 +296,7 @@ static void test_topology_of(unsigned n, unsigned bits)
     assert_int_equal(r.ebx >> 24, n - 1);
     assert_int_equal(r.ebx >> 16 & 0xff, 1u << bits);
     assert_int_equal(r.edx >> 28 & 1, n > 1);
+    assert_int_equal(cpuid_guest_leaf(0x40000001, 0, &g).eax >> 7 & 1, n > 1); /* PV_UNHALT */
     r = cpuid_guest_leaf(0xb, 0, &g);
     assert_int_equal(r.eax, 0);
     assert_int_equal(r.ebx, 1);
