@@ -181,6 +181,12 @@ CODE64 g64_cr8
     hlt
 END g64_cr8
 
+CODE64 g64_store
+1:  inc %rbx
+    mov %rbx, HOLE
+    jmp 1b
+END g64_store
+
 CODE64 g64_spin
 1:  inc %rbx
     jmp 1b

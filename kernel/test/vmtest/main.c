@@ -200,6 +200,9 @@ cap_t thread_run(void (*entry)(uint64_t arg), uint64_t arg, unsigned priority)
     static uint8_t stack[THREAD_STACK] __attribute__((aligned(16)));
     int64_t t = sys_thread_create(CAP_QUOTA, CAP_TASK, THREAD_UTCB, priority);
 
+    if (t > 0 && ((const struct kinfo *)KINFO_VA)->cpus > 1) {
+        ignore(sys_thread_set((cap_t)t, THREAD_CPU, 1)); /* what it does to a guest, it does from another processor */
+    }
     if (t < 0 || sys_thread_start((cap_t)t, (uint64_t)entry, (uint64_t)stack + sizeof(stack) - 8, arg) < 0) {
         check_failed(__FILE__, __LINE__, "thread_run", (uint64_t)t, 0);
     }

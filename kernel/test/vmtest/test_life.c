@@ -10,6 +10,7 @@ GUEST_CODE(g64_fpu);
 GUEST_CODE(g64_fpu_spin);
 GUEST_CODE(g64_avx);
 GUEST_CODE(g64_peek);
+GUEST_CODE(g64_store);
 
 /* --- FPU ---------------------------------------------------------------------------------------------------------- */
 
@@ -256,6 +257,53 @@ static void test_destroy_guest(struct vm *vm)
     CHECK_EQ(sys_obj_destroy(bell), SK_OK);
 }
 
+static struct {
+    cap_t guest;
+    volatile uint64_t *page;
+    int64_t err;
+    uint64_t changed;
+} unmap;
+
+/* When sys_unmap() has returned, the guest writes nothing more, whatever processor it runs on. */
+static void unmap_running(uint64_t unused)
+{
+    (void)unused;
+    while (*unmap.page == 0) {
+        sys_thread_yield();
+    }
+    unmap.err = sys_unmap(unmap.guest, HOLE, PAGE_SIZE);
+    uint64_t seen = *unmap.page;
+    for (unsigned i = 0; i < 1000; i++) {
+        sys_thread_yield();
+        unmap.changed += *unmap.page != seen;
+    }
+    sys_thread_exit(0);
+}
+
+static void test_unmap_running(struct vm *vm)
+{
+    cap_t mem = mem_take(PAGE_SIZE, PAGE_SIZE);
+
+    unmap.guest = vm->guest;
+    unmap.page = mem_map(mem, PAGE_SIZE);
+    unmap.err = 1;
+    unmap.changed = 0;
+    *unmap.page = 0;
+    CHECK_EQ(sys_map(vm->guest, mem, 0, PAGE_SIZE, HOLE, RIGHT_R | RIGHT_W).value, SK_OK);
+    VM_LOAD64(vm, g64_store);
+    vm_endless(vm);
+    cap_t t = thread_run(unmap_running, 0, 128);
+    CHECK_EXIT(vm, VCPU_EXIT_MMIO);
+    CHECK_EQ(vm->s->exit.gpa, HOLE);
+    while (sys_thread_info(t).value != THREAD_EXITED) {
+        sys_thread_yield();
+    }
+    CHECK_EQ(unmap.err, SK_OK);
+    CHECK_EQ(unmap.changed, 0);
+    CHECK_EQ(sys_obj_destroy(t), SK_OK);
+    CHECK_EQ(sys_obj_destroy(mem), SK_OK);
+}
+
 static void run_forever(uint64_t vcpu)
 {
     ignore(sys_vcpu_run((cap_t)vcpu).value);
@@ -425,6 +473,7 @@ const struct test tests_life[] = {
     { "vcpu busy", test_busy },
     { "vcpu destroyed in use", test_destroy_vcpu },
     { "guest destroyed in use", test_destroy_guest },
+    { "memory unmapped under a running guest", test_unmap_running },
     { "runner stopped and destroyed", test_stop_runner },
     { "errors", test_errors },
     { "quotas", test_quota },
