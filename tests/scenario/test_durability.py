@@ -90,6 +90,7 @@ LONG = pytest.mark.long
     pytest.param("", "--depth 40 --queues 4 --ops 2500", "", 1, id="queues", marks=LONG),
     pytest.param("--nosgl", "--depth 8", ",logical_block_size=4096,physical_block_size=4096", 8, id="4k-prp"),
     pytest.param("", "--depth 24", ",mdts=1", 1, id="mdts", marks=LONG),
+    pytest.param("--packed", "--packed --depth 24 --ops 2000", "", 1, id="packed", marks=LONG),
 ])
 def test_cut_after_any_write(system, driver, options, extra, unit):
     image = system.disk(9)
@@ -235,6 +236,7 @@ def test_linux_without_a_cache(system):
     check_cuts(log, sector, system.folder, 100, ways=("all",))
 
 
+@LONG
 def test_linux_killed(system):
     """The host kills QEMU in the middle of the guest's work."""
     image = system.disk(FS_MIB + 3)
