@@ -12,6 +12,8 @@ $(call host-test,nvme-blk,pkg/nvme-drv/test/blk_test.c $(NVME_MODEL),gpt virtio 
 $(call host-test,nvme-change,pkg/nvme-drv/test/change_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-range,pkg/nvme-drv/test/range_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-qos,pkg/nvme-drv/test/qos_test.c $(NVME_MODEL),gpt virtio util)
+TEST_nvme-share_CFLAGS := -I$(SRC)/pkg/nvme-drv/test/fake
+$(call host-test,nvme-share,pkg/nvme-drv/test/share_test.c pkg/nvme-drv/src/share.c,gpt virtio proto sk util)
 $(call host-test,nvme-options,pkg/nvme-drv/test/options_test.c pkg/nvme-drv/src/factory_arg.c pkg/nvme-drv/src/options.c pkg/nvme-drv/src/limit.c pkg/nvme-drv/src/target.c lib/gpt/src/gpt.c,gpt virtio util)
 $(call fuzz-target,nvme-options,pkg/nvme-drv/test/options_fuzz.c pkg/nvme-drv/src/options.c pkg/nvme-drv/src/limit.c pkg/nvme-drv/src/target.c lib/gpt/src/gpt.c,gpt virtio util,pkg/nvme-drv/test/corpus/nvme-options)
 $(call fuzz-target,nvme-ident,pkg/nvme-drv/test/ident_fuzz.c pkg/nvme-drv/src/ident.c,gpt virtio util,pkg/nvme-drv/test/corpus/nvme-ident)

