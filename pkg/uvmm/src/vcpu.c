@@ -135,8 +135,9 @@ static void prepare_entry(struct vcpu *v)
         s->run.inject = VCPU_EVENT_VALID | VCPU_EVENT_NMI | 2;
         v->nmi_pending = false;
     }
-    s->run.nmi_window = v->nmi_pending;
     inject_irq(v);
+    /* The window comes before an event is injected, which it gives back: never both, or neither is ever delivered. */
+    s->run.nmi_window = v->nmi_pending && s->run.inject == 0;
     pv_eoi_entry();
 }
 
