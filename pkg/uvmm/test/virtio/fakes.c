@@ -30,7 +30,9 @@ static struct ram_region region;
 void fake_init(void)
 {
     free(fake.ram);
-    free(fake.record);
+    for (unsigned i = 0; i < fake.record_count; i++) {
+        free(fake.records[i]);
+    }
     memset(&fake, 0, sizeof(fake));
     virtio_devs_forget();
     virtio_mmio_forget();
@@ -390,10 +392,13 @@ void sk_thread_destroy(struct sk_thread *t)
 }
 void *vm_alloc(size_t size, cap_t *cap, int64_t *err)
 {
-    (void)err;
+    if (fake.record_count == FAKE_RECORDS) {
+        *err = SK_ENOMEM;
+        return NULL;
+    }
     *cap = FAKE_RECORD;
-    fake.record = realloc(fake.record, size);
-    memset(fake.record, 0, size);
+    fake.record = calloc(1, size);
+    fake.records[fake.record_count++] = fake.record;
     return fake.record;
 }
 

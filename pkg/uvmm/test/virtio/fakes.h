@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define FAKE_RAM (1u << 20) /* guest memory from 0 */
+#define FAKE_RECORDS 4
 #define FAKE_SIGNALS 64u
 #define FAKE_CAPS 100u /* signals are FAKE_CAPS.. */
 #define FAKE_GATE 50u
@@ -59,7 +60,9 @@ struct fake {
     struct sk_thread *thread;   /* made and not destroyed */
     cap_t timer;                /* sys_signal_timer() */
     uint64_t timer_ns;
-    void *record; /* of vm_alloc() */
+    void *record; /* of the latest vm_alloc(), */
+    void *records[FAKE_RECORDS]; /* and all of them */
+    unsigned record_count;
     struct fake_doorbell doorbell[32];
     unsigned doorbells;
     bool doorbells_refused;
