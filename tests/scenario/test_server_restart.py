@@ -19,7 +19,7 @@ local function driver()
   return l:start({ caps = { vbus = busses.nvme, cl1 = disk:svr() }, log = { "nvme", "g" } },
     "rom/nvme-drv -v --client cl1 --device %(serial)s:n1 --ds-max 5 %(option)s")
 end
-local function a_while(n) for i = 1, n do l:start({}, "rom/hello"):wait() end end
+local function a_while(n) for i = 1, n do l:start({}, "rom/hello"):wait() collectgarbage() end end
 local drv = driver()
 vmm.start_vm({ id = 1, mem = 128, mon = false, rd = "rom/ramdisk-x86_64.cpio.gz", fdt = "rom/%(fdt)s",
   bootargs = "console=hvc0 earlyprintk=1 rdinit=/bin/sh", kernel = "rom/bzImage", log = L4.Env.log, ext_caps = { qdrv = disk } });
@@ -70,7 +70,7 @@ def test_no_server_any_more(system):
         session.wait_prompt()
         session.run("mount -a; dmesg -n 1; mkdir -p /sys; mount -t sysfs s /sys")
         while "no server has come in time: requests end with I/O errors" not in session.text():
-            session.run("dd if=/dev/vda of=/dev/null bs=4k count=1 skip=99", timeout=60)
+            session.run("dd if=/dev/vda of=/dev/null bs=4k count=1 skip=99; sleep 1", timeout=60)
         assert "rc=0" not in session.run("dd if=/dev/vda of=/dev/null bs=4k count=1; echo rc=$?", timeout=60)
         assert "rc=0" not in session.run("dd if=/dev/zero of=/dev/vda bs=4k count=1 conv=fsync; echo rc=$?", timeout=60)
         assert "rc=0" in session.run("echo virtio1 > /sys/bus/virtio/drivers/virtio_blk/unbind; echo rc=$?", timeout=60)
