@@ -85,3 +85,17 @@ def test_write_through(system):
         assert "rc=0" in session.run("dd if=/dev/zero of=/dev/vda bs=4k count=4 conv=fsync; echo rc=$?")
         assert "write back" in session.run("echo 'write back' > cache_type; cat cache_type")
         session.power_off()
+
+
+def test_reads_under_icount(system):
+    """QEMU with counted instructions stops its processor at any of them, also right after it has injected an interrupt: Linux hung
+    in its timer interrupt, which came twice."""
+    system.machine += ["-icount", "shift=0,sleep=off"]
+    system.add_nvme(system.disk())
+    with system.boot() as session:
+        session.wait_prompt()
+        session.run("mount -a")
+        for _ in range(12):
+            assert session.run("head -c 1048576 /dev/vda | sha256sum", 60).split()[0] == (
+                "30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58")
+            session.run("echo 3 > /proc/sys/vm/drop_caches")

@@ -32,6 +32,7 @@ struct vcpu_arch {
     uint64_t xcr0, tsc_aux;
     uint64_t dr[4];
     uint64_t injected; /* EVENTINJ at the last entry */
+    uint64_t virq;     /* the event that was given to it by V_IRQ instead, or 0 */
     /* TLB tag: valid while asid_generation is the processor's; tlb_generation is the guest's when it was last clean. */
     uint32_t asid;
     uint64_t asid_generation, tlb_generation;
@@ -51,6 +52,7 @@ struct svm_cpu {
     uint32_t asid_count;        /* ASIDs 1 .. asid_count - 1 */
     uint64_t xcr0;              /* the kernel's */
     uint32_t signature;         /* CPUID 1 eax */
+    bool repeats_eventinj;      /* QEMU's TCG, see virq_offer() */
     paddr_t iopm_pa, msrpm_pa;
 };
 extern struct svm_cpu svm_cpu;
