@@ -157,7 +157,8 @@ def test_admin_commands(system):
     lines = ["list", f"identify {SERIAL}", f"identify {SERIAL.lower()} 7", f"identify {SERIAL} 3", f"smart {SERIAL}", f"errors {SERIAL}",
              "rescan", f"rescan {SERIAL}", f"reset {SERIAL}", "smart NOSUCH", f"identify {SERIAL} 0", f"identify {SERIAL} 1x", "smart",
              f"attach {SERIAL} 1", f"detach {SERIAL} 99"]
-    with admin(system, 'pause(5);' + "".join(f'cmd("{line}");' for line in lines)) as session:
+    started = 'repeat pause(1) until ctl:control("list"):find("works:.* n1:1:.* n7:");'
+    with admin(system, started + "".join(f'cmd("{line}");' for line in lines)) as session:
         session.expect("script done", 90)
         text = session.text()
 
