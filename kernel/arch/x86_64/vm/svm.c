@@ -104,8 +104,6 @@ static void svm_vcpu_unload(void *arg)
     v->asid_generation = 0;
 }
 
-#define EVENT_TYPES (7ull << 8)
-
 /* By the hypervisor's name "TCGTCGTCGTCG" in leaf 4000_0000h, which CPUID 1 ecx bit 31 says to be there. */
 static bool is_tcg(void)
 {
@@ -122,9 +120,9 @@ static void virq_offer(struct vcpu_arch *v)
     struct vmcb_control *c = &v->vmcb->control;
     uint64_t event = c->eventinj;
 
-    if (svm_cpu.repeats_eventinj && (event & VCPU_EVENT_VALID) && (event & EVENT_TYPES) == VCPU_EVENT_INTR &&
+    if (svm_cpu.repeats_eventinj && (event & VCPU_EVENT_VALID) && EVENT_TYPE(event) == VCPU_EVENT_INTR &&
         !(c->v_intr & SVM_V_IRQ) && (v->vmcb->save.rflags & RFLAGS_IF) && !(c->interrupt_shadow & SVM_SHADOW)) {
-        c->v_intr = (c->v_intr & ~SVM_V_VECTOR) | SVM_V_IRQ | (event & 0xff) << 32;
+        c->v_intr = (c->v_intr & ~SVM_V_VECTOR) | SVM_V_IRQ | (uint64_t)EVENT_VECTOR(event) << 32;
         c->eventinj = 0;
         v->virq = event;
     }

@@ -4,8 +4,6 @@
 #include "cpu.h"
 #include "svm.h"
 
-#define EVENT_TYPE(e) ((e) & (7ull << 8))
-#define EVENT_VECTOR(e) ((unsigned)(e) & 0xff)
 #define EXCP_DB 1u
 #define DR6_BS BIT(14)
 #define SEG_ES 0

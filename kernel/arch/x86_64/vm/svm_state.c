@@ -8,9 +8,7 @@
 #include "fpu.h"
 #include "svm.h"
 
-#define GROUPS_GET (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC)
 #define RFLAGS_VM BIT(17)
-#define EVENT_TYPE(e) ((e) & (7ull << 8))
 
 /* The state that the request will meet. */
 static struct vm_present present(const struct vcpu_arch *v)
@@ -251,7 +249,7 @@ void svm_state_get(struct vcpu_arch *v, uint32_t groups)
     if (groups & VCPU_GROUP_TSC) {
         v->state->tsc_offset = v->vmcb->control.tsc_offset;
     }
-    v->state->valid |= groups & GROUPS_GET;
+    v->state->valid |= groups & VCPU_GROUPS_GET;
 }
 
 void svm_state_publish(struct vcpu_arch *v, const struct vcpu_exit *e)

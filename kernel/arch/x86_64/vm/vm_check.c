@@ -14,8 +14,6 @@
 #define XCR0_SSE BIT(1)
 #define XCR0_AVX BIT(2)
 #define XCR0_AVX512 FIELD(7, 5)
-#define EVENT_VECTOR(e) ((unsigned)(e) & 0xff)
-#define EVENT_TYPE(e) ((e) & (7ull << 8))
 #define EVENT_RESERVED FIELD(30, 12)
 
 static bool is_canonical(const struct vm_limits *l, uint64_t va)

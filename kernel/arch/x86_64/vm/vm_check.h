@@ -21,6 +21,10 @@ enum vcpu_invalid vm_check_base(const struct vm_limits *l, const struct vcpu_sta
 enum vcpu_invalid vm_check_seg(const struct vm_limits *l, const struct vcpu_state *s);
 enum vcpu_invalid vm_check_msr(const struct vm_limits *l, const struct vcpu_state *s);
 
+/* Of a VCPU_EVENT_*. */
+#define EVENT_VECTOR(e) ((unsigned)(e) & 0xff)
+#define EVENT_TYPE(e) ((e) & (7ull << 8))
+
 /* What the guest can take. */
 struct vm_event_state {
     bool intr_open; /* rflags.IF and no shadow */
@@ -29,7 +33,8 @@ struct vm_event_state {
 };
 enum vcpu_invalid vm_check_event(uint64_t event, const struct vm_event_state *e);
 
-#define VCPU_GROUPS_ALL (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC | VCPU_GROUP_FPU)
+#define VCPU_GROUPS_GET (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC) /* that can be read */
+#define VCPU_GROUPS_ALL (VCPU_GROUPS_GET | VCPU_GROUP_FPU)
 
 /* What the VMM asked for, copied out of the shared page: each field is read once. */
 struct vm_request {

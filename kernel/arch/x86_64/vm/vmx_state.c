@@ -10,9 +10,6 @@
 #include "vmx.h"
 #include <string.h>
 
-#define GROUPS_GET (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC)
-#define EVENT_TYPE(e) ((e) & (7ull << 8))
-#define EVENT_VECTOR(e) ((unsigned)(e)&0xff)
 #define EVENT_ERROR(e) ((e) >> 32)
 #define EXCP_WITH_ERROR                                                                                                \
     (1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17) /* [SDM-3 table 6-1] */
@@ -334,7 +331,7 @@ void vmx_state_get(struct vcpu_arch *v, uint32_t groups)
     if (groups & VCPU_GROUP_TSC) {
         v->state->tsc_offset = vmcs_read(VMCS_TSC_OFFSET);
     }
-    v->state->valid |= groups & GROUPS_GET;
+    v->state->valid |= groups & VCPU_GROUPS_GET;
 }
 
 void vmx_state_publish(struct vcpu_arch *v, const struct vcpu_exit *e)
