@@ -72,9 +72,9 @@ $(O)/guest/tiny-bzImage: $(SRC)/tools/guest/mktiny $(SRC)/tools/guest/tiny.confi
 	$(call say,TINY,$@)
 	$(Q)$(SRC)/tools/guest/mktiny $(O)/guest
 memtest: $(O)/guest/memtest86+x64.bin
-$(O)/guest/memtest86+x64.bin: $(SRC)/tools/guest/fetch-memtest
+$(O)/guest/memtest86+x64.bin: # once fetched, it stays
 	$(call say,FETCH,$@)
-	$(Q)$(SRC)/tools/guest/fetch-memtest $(O)/guest
+	$(Q)$(SRC)/tools/guest/fetch-program $(O)/guest memtest86+ memtest86+x64.bin
 
 # `make config` accepts the defaults; config.mk of the build folder may override tools and flags.
 config:
