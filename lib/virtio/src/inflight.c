@@ -77,6 +77,9 @@ int64_t inflight_recover(volatile struct inflight *r, const struct gmem *mem, st
     if (count > cfg->num) {
         return SK_EMSG;
     }
+    if (vq.packed) {
+        packed_unshow(&vq, (uint32_t)used, count);
+    }
     cfg->base = vq.packed ? packed_base_after((uint32_t)used, count, cfg->num) : (uint16_t)((uint32_t)used + count);
     return SK_OK;
 }

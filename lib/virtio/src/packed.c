@@ -227,6 +227,20 @@ uint32_t packed_base_after(uint32_t used, uint32_t count, uint32_t num)
     return used << 16 | pos_encode(pos_add(&vq, pos_decode(used), count));
 }
 
+void packed_unshow(struct vring *vq, uint32_t used, uint32_t count)
+{
+    struct vring_pos at = pos_decode(used);
+
+    for (uint32_t i = 1; i < count; i++) {
+        at = pos_add(vq, at, 1);
+        uint16_t flags = vq->ring[at.index].flags;
+
+        if (!!(flags & VIRTQ_PDESC_F_USED) == at.wrap) {
+            vq->ring[at.index].flags = at.wrap ? VIRTQ_PDESC_F_AVAIL : VIRTQ_PDESC_F_USED;
+        }
+    }
+}
+
 struct virtq_pdesc packed_last(const struct vring *vq)
 {
     uint16_t next = vq->avail_pos.index;

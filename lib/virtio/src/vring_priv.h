@@ -33,5 +33,8 @@ uint32_t packed_base(const struct vring *vq);
 uint32_t packed_used(const struct vring *vq);
 /* The base of a queue with that used position and so many descriptors in flight. */
 uint32_t packed_base_after(uint32_t used, uint32_t count, uint32_t num);
+/* Of so many descriptors in flight from that used position on, those behind the first one do not show as used any more,
+ * as they do when an earlier device side had returned them in a batch that it did not come to show. */
+void packed_unshow(struct vring *vq, uint32_t used, uint32_t count);
 int packed_again(struct vring *vq, struct vring_walk *w, uint32_t head, const struct virtq_pdesc *d);
 struct virtq_pdesc packed_last(const struct vring *vq);

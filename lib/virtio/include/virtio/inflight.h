@@ -18,6 +18,9 @@
  * take effect, and sends one that must come later (overlapping data, a flush) only when it has seen the earlier one
  * end. What ended before is not in the record and is not repeated.
  *
+ * In a packed ring only the first descriptor of a batch hides the batch; the others carry their used bits already. Those
+ * of a batch that was not shown are taken back, as the next side returns requests in another order and number.
+ *
  * A used descriptor of a packed ring overwrites others: the record keeps a copy of the descriptor. Chains of several
  * direct descriptors are not kept: vring_again() refuses them (indirect ones, which drivers use, are one descriptor).
  *
