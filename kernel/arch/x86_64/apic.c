@@ -56,6 +56,7 @@ static void apic_write(unsigned reg, uint64_t v)
 bool apic_is_x2apic(void) { return xapic == NULL; }
 uint32_t apic_id(void) { return xapic ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID); }
 void apic_eoi(void) { apic_write(APIC_EOI, 0); }
+void apic_look_again(void) { apic_write(APIC_TPR, 0); }
 void apic_timer_set(uint32_t ticks) { apic_write(APIC_TIMER_INIT, ticks); }
 uint32_t apic_timer_current(void) { return apic_read(APIC_TIMER_CUR); }
 void apic_timer_use_deadline(void)

@@ -19,6 +19,8 @@ void apic_send(uint32_t id, uint32_t command);
 bool apic_is_x2apic(void);
 uint32_t apic_id(void);
 void apic_eoi(void);
+/* No effect on a local APIC, but that an emulated one tells its processor again what is pending. */
+void apic_look_again(void);
 /* Timer: divided by 16, one shot. 0 stops it. */
 void apic_timer_set(uint32_t ticks);
 uint32_t apic_timer_current(void);

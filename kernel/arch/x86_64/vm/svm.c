@@ -112,34 +112,6 @@ static bool is_tcg(void)
     return (cpuid(1, 0).ecx & BIT(31)) && r.ebx == 0x54474354 && r.ecx == 0x43544743 && r.edx == 0x47435447;
 }
 
-/* QEMU's TCG (7.2) keeps the vector of an interrupt in EVENTINJ in mind, and when its processor has to stop soon after,
- * it delivers it again, whatever the guest's IF. There an interrupt that the guest can take at once goes by V_IRQ.
- * [APM-2 15.21.4] */
-static void virq_offer(struct vcpu_arch *v)
-{
-    struct vmcb_control *c = &v->vmcb->control;
-    uint64_t event = c->eventinj;
-
-    if (svm_cpu.repeats_eventinj && (event & VCPU_EVENT_VALID) && EVENT_TYPE(event) == VCPU_EVENT_INTR &&
-        !(c->v_intr & SVM_V_IRQ) && (v->vmcb->save.rflags & RFLAGS_IF) && !(c->interrupt_shadow & SVM_SHADOW)) {
-        c->v_intr = (c->v_intr & ~SVM_V_VECTOR) | SVM_V_IRQ | (uint64_t)EVENT_VECTOR(event) << 32;
-        c->eventinj = 0;
-        v->virq = event;
-    }
-}
-
-/* After the exit: an interrupt that was not delivered is one whose delivery was interrupted. */
-static void virq_take_back(struct vcpu_arch *v)
-{
-    struct vmcb_control *c = &v->vmcb->control;
-
-    if (v->virq && (c->v_intr & SVM_V_IRQ)) {
-        c->v_intr &= ~SVM_V_IRQ;
-        c->exitintinfo = v->virq;
-    }
-    v->virq = 0;
-}
-
 static enum vm_result svm_vcpu_enter(struct vcpu_arch *v)
 {
     vm_claim(v, &v->cpu, svm_vcpu_unload);
@@ -147,12 +119,16 @@ static enum vm_result svm_vcpu_enter(struct vcpu_arch *v)
         return svm_exit_nmi_window(v);
     }
     v->injected = v->vmcb->control.eventinj;
-    virq_offer(v);
+    if (svm_cpu.tcg) {
+        svm_tcg_entry(v);
+    }
     switch_in(v);
     vm_guest_begin(&v->guest->pt);
     svm_enter(v->gpr, v->vmcb_pa.v, virt_to_phys(cpu_this()->vm_page[HOST_SAVE_VMSAVE]).v);
     switch_out(v);
-    virq_take_back(v);
+    if (svm_cpu.tcg) {
+        svm_tcg_exit(v);
+    }
     svm_exit_begin(v);
     return vm_guest_end(v) ? svm_exit(v) : VM_HOST_INTERRUPT;
 }
@@ -269,7 +245,7 @@ _Static_assert(SVM_PAGES <= VM_VCPU_PAGES_MAX, "pages of a vcpu");
 static void limits_init(void)
 {
     vm_limits_init(&svm_cpu.limits);
-    svm_cpu.repeats_eventinj = is_tcg();
+    svm_cpu.tcg = is_tcg();
     svm_cpu.xcr0 = fpu_xcr0();
     svm_cpu.signature = cpuid(1, 0).eax;
 }

@@ -5,6 +5,7 @@
  *   svm_state.c  state page <-> VMCB
  *   svm_exit.c   exits: finished here (host interrupt, doorbell, NMI bookkeeping) or described in the state page
  *   svm_nmi.c    the guest's NMI mask, which the hardware does not keep
+ *   svm_tcg.c    what QEMU's TCG does not do as the hardware
  *   svm_entry.S  VMRUN
  *
  * Where a vcpu's registers are between two runs: rax, rsp, rip, rflags, control registers, segments, syscall MSRs,
@@ -32,7 +33,7 @@ struct vcpu_arch {
     uint64_t xcr0, tsc_aux;
     uint64_t dr[4];
     uint64_t injected; /* EVENTINJ at the last entry */
-    uint64_t virq;     /* the event that was given to it by V_IRQ instead, or 0 */
+    bool tcg_window;   /* V_IRQ was set at the last entry; svm_tcg.c only */
     /* TLB tag: valid while asid_generation is the processor's; tlb_generation is the guest's when it was last clean. */
     uint32_t asid;
     uint64_t asid_generation, tlb_generation;
@@ -52,7 +53,7 @@ struct svm_cpu {
     uint32_t asid_count;        /* ASIDs 1 .. asid_count - 1 */
     uint64_t xcr0;              /* the kernel's */
     uint32_t signature;         /* CPUID 1 eax */
-    bool repeats_eventinj;      /* QEMU's TCG, see virq_offer() */
+    bool tcg;                   /* it is QEMU's TCG */
     paddr_t iopm_pa, msrpm_pa;
 };
 extern struct svm_cpu svm_cpu;
@@ -90,3 +91,7 @@ void svm_nmi_iret(struct vcpu_arch *v);
 void svm_nmi_debug(struct vcpu_arch *v);
 /* Any other exit: the step, if there was one, has not been completed. */
 void svm_nmi_unstep(struct vcpu_arch *v);
+
+/* svm_tcg.c: around each VMRUN there, with the events in place; before svm_exit_begin(). */
+void svm_tcg_entry(struct vcpu_arch *v);
+void svm_tcg_exit(struct vcpu_arch *v);

@@ -199,7 +199,6 @@ enum svm_tlb { SVM_TLB_NOTHING = 0, SVM_TLB_FLUSH_ALL = 1, SVM_TLB_FLUSH_GUEST =
 #define SVM_V_PRIO_HIGHEST (0xfull << 16)
 #define SVM_V_IGN_TPR      (1ull << 20)
 #define SVM_V_INTR_MASKING (1ull << 24)
-#define SVM_V_VECTOR       (0xffull << 32)
 
 #define SVM_SHADOW      (1ull << 0) /* at 0x068 [APM-2 15.21.5] */
 #define SVM_NP_ENABLE   (1ull << 0) /* at 0x090 [APM-2 15.25.3] */
