@@ -37,7 +37,7 @@ static void event_done(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
         return; /* a reset: they are sent again behind it */
     }
     if (NVME_STATUS_CODE(status) != 0) {
-        c->event.wanted = c->event.out; /* it does not take so many */
+        c->event.wanted = c->event.out + c->event.count; /* it does not take so many */
         return;
     }
     c->event.dw0[c->event.count++] = dw0;
@@ -60,9 +60,10 @@ static void event_request(struct nvme_ctrl *c)
     nvme_queue_put(&c->admin, cmd, ctrl_now(c));
 }
 
+/* What is in dw0 counts, too: more may come while the worker waits for a log page. */
 static bool requests_missing(const struct nvme_ctrl *c)
 {
-    return c->event.out < c->event.wanted;
+    return c->event.out + c->event.count < c->event.wanted;
 }
 
 static void events_request(struct nvme_ctrl *c)

@@ -31,11 +31,12 @@ static int64_t ns_read_scratch(struct nvme_ns *ns, uint64_t lba, uint32_t blocks
     struct dma_seg seg = {.addr = c->scratch.dev, .len = blocks * ns->info.block_size};
     struct dma_cursor cur = {.seg = &seg, .count = 1};
     struct nvme_sqe *sqe;
-    struct nvme_cmd *cmd = nvme_queue_get(ns->queue, &sqe);
+    /* a dead one's time-outs are not watched: nothing would end the command */
+    struct nvme_cmd *cmd = c->state != CTRL_DEAD ? nvme_queue_get(ns->queue, &sqe) : NULL;
     uint64_t now = c->hw->ops->now_ns(c->hw);
 
     if (!cmd) {
-        return SK_EBUSY;
+        return c->state == CTRL_DEAD ? SK_ENODEV : SK_EBUSY;
     }
     if (dptr_build(ns->queue, cmd, sqe, DPTR_PRP, &cur, seg.len, ns->info.block_size) != seg.len) {
         nvme_queue_unget(ns->queue, cmd);

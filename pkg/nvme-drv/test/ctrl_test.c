@@ -528,6 +528,34 @@ static void test_event_flood(void **state)
     assert_true(m->now - start > m->events / 20 * 1000000000ull - 2000000000ull);
 }
 
+/* Whenever the worker waits, all requests for events that are out end. */
+static void events_burst(struct model *m)
+{
+    m->event_masked = 0;
+    while (m->aer_count > 0) {
+        model_event(m, 0x070707);
+        m->event_masked = 0;
+    }
+}
+
+static void test_events_while_waiting(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    m->slow_admin = true;
+    m->meanwhile = events_burst;
+    for (unsigned i = 0; i < 50; i++) {
+        events_burst(m);
+        c->rescan = true;
+        model_interrupt(m);
+        nvme_ctrl_work(c);
+        assert_in_range(c->event.count + c->event.out, 0, IDENT_EVENTS_MAX);
+        m->now += 1000000000;
+    }
+    assert_true(m->events > 100);
+}
+
 static void test_namespaces_come_and_go(void **state)
 {
     struct model *m = *state;
@@ -685,6 +713,21 @@ static void test_rescan_fails(void **state)
     assert_int_equal(c->ns[0]->live, 0);
 }
 
+/* The first block of the partition table is never read: the next one must not be waited for. */
+static void test_dies_in_scan(void **state)
+{
+    struct model *m = *state;
+    struct nvme_ctrl *c = start_with_events(m);
+
+    m->ns[0].blocks -= 8;
+    m->fatal_io = 1;
+    m->fail_resets = 100;
+    model_ns_notice(m, 1);
+    deliver(m);
+    assert_int_equal(c->state, CTRL_DEAD);
+    assert_false(nvme_ctrl_has_work(c));
+}
+
 /* --- partition table read through the driver --- */
 
 static void put(uint8_t *p, unsigned off, uint64_t v, unsigned bytes)
@@ -781,6 +824,8 @@ int main(void)
         T(test_smart_event),
         T(test_other_events),
         T(test_event_flood),
+        T(test_events_while_waiting),
+        T(test_dies_in_scan),
         T(test_namespaces_come_and_go),
         T(test_namespace_is_resized),
         T(test_changes_while_off),

@@ -121,6 +121,9 @@ static uint16_t transfer(struct model *m, const struct nvme_sqe *e, uint8_t *dat
         status = walk_prp(m, e, bytes, &p);
     }
     for (unsigned i = 0; i < p.count && status == 0; i++) {
+        if (m->lied && m->reachable && !m->reachable(p.at[i].p, p.at[i].len)) {
+            return 4; /* data transfer error */
+        }
         memcpy(to_host ? p.at[i].p : data, to_host ? data : p.at[i].p, p.at[i].len);
         data += p.at[i].len;
     }
@@ -129,6 +132,14 @@ static uint16_t transfer(struct model *m, const struct nvme_sqe *e, uint8_t *dat
 }
 
 /* --- commands --- */
+
+static uint16_t send_page(struct model *m, const struct nvme_sqe *e, uint8_t *page, uint32_t bytes)
+{
+    if (m->forge) {
+        m->forge(m, e, page);
+    }
+    return transfer(m, e, page, bytes, true);
+}
 
 static bool ns_active(const struct model *m, uint32_t nsid)
 {
@@ -185,7 +196,7 @@ static uint16_t run_identify(struct model *m, const struct nvme_sqe *e)
     default:
         return 2;
     }
-    return transfer(m, e, page, 4096, true);
+    return send_page(m, e, page, 4096);
 }
 
 static uint16_t run_create(struct model *m, const struct nvme_sqe *e, bool cq)
@@ -307,7 +318,7 @@ static uint16_t run_log(struct model *m, const struct nvme_sqe *e)
     } else {
         return 0x109;
     }
-    uint16_t status = transfer(m, e, page, bytes, true);
+    uint16_t status = send_page(m, e, page, bytes);
 
     events_release(m);
     return status;
@@ -460,6 +471,7 @@ static void post(struct model *m, uint16_t sqid, uint16_t cid, uint16_t status, 
     e->sqhd = (uint16_t)sq->head;
     e->sqid = sqid;
     e->cid = m->wrong_cid && sqid ? cid ^ 0x55 : cid;
+    m->lied |= e->cid != cid;
     e->status = (uint16_t)(status << 1 | phase);
     if (++cq->tail == cq->entries) {
         cq->tail = 0;
@@ -493,7 +505,7 @@ static void execute(struct model *m, uint16_t sqid, const struct nvme_sqe *e)
             m->fatal_io--;
             m->csts |= 2;
         }
-        if (m->csts & 2) {
+        if ((m->csts & 2) || m->isolated) {
             return;
         }
         if (m->drop_io) {
@@ -508,6 +520,7 @@ static void execute(struct model *m, uint16_t sqid, const struct nvme_sqe *e)
     }
     post(m, sqid, e->cid, status, dw0);
     if (m->duplicate && sqid) {
+        m->lied = true; /* it may be another command's by the time it is looked at */
         post(m, sqid, e->cid, status, dw0);
     }
 }
@@ -524,6 +537,20 @@ void model_release(struct model *m, bool reverse)
     }
 }
 
+static void release_admin(struct model *m)
+{
+    unsigned kept = 0, n = m->held_count;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (m->held[i].sqid == 0) {
+            execute(m, 0, &m->held[i].sqe);
+        } else {
+            m->held[kept++] = m->held[i];
+        }
+    }
+    m->held_count = kept;
+}
+
 static void sq_doorbell(struct model *m, uint16_t qid, uint32_t tail)
 {
     struct model_sq *sq = &m->sq[qid];
@@ -538,7 +565,7 @@ static void sq_doorbell(struct model *m, uint16_t qid, uint32_t tail)
         struct nvme_sqe e = ((struct nvme_sqe *)dev_ptr(sq->base))[sq->head];
 
         sq->head = sq->head + 1 == sq->entries ? 0 : sq->head + 1;
-        if (m->hold && qid) {
+        if (qid ? m->hold : m->slow_admin) {
             m->held[m->held_count].sqid = qid;
             m->held[m->held_count++].sqe = e;
         } else {
@@ -720,6 +747,10 @@ static void model_wait(struct nvme_hw *hw, uint64_t deadline)
 {
     struct model *m = of(hw);
 
+    if (m->meanwhile) {
+        m->meanwhile(m);
+    }
+    release_admin(m);
     if (model_interrupt(m)) {
         return;
     }
@@ -815,7 +846,7 @@ struct nvme_ctrl *model_start(struct model *m, int64_t *err)
     return m->ctrl;
 }
 
-void model_stop(struct model *m)
+void model_clear(struct model *m)
 {
     struct nvme_ctrl *c = m->ctrl;
 
@@ -824,6 +855,7 @@ void model_stop(struct model *m)
             next = p->next;
             free(p);
         }
+        free(c->ns[i]->past);
         free(c->ns[i]);
     }
     for (unsigned i = 0; i < c->io_count; i++) {
@@ -841,5 +873,10 @@ void model_stop(struct model *m)
     }
     free(c->io);
     free(c->ns);
-    free(c);
+}
+
+void model_stop(struct model *m)
+{
+    model_clear(m);
+    free(m->ctrl);
 }

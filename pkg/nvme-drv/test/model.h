@@ -73,6 +73,12 @@ struct model {
     uint8_t fail_admin_opcode; /* with fail_admin set */
     bool fail_admin;
     bool cache_off; /* the write cache is switched off */
+    bool lied;      /* told of the end of commands that had not ended: after that it may ... */
+    bool (*reachable)(const void *p, size_t size); /* ... find memory gone; NULL: it does not */
+    /* changes a page of Identify or a log before it is sent; NULL: it does not */
+    void (*forge)(struct model *m, const struct nvme_sqe *e, uint8_t *page);
+    bool slow_admin;                    /* admin commands are answered while the driver waits, not before */
+    void (*meanwhile)(struct model *m); /* what happens while the driver's worker waits; NULL: nothing */
     /* what happened */
     unsigned sq_doorbells, cq_doorbells, reads, writes, flushes, fua_writes, zeroes, deac, deallocates, isolated,
         enables, lists, max_bytes;
@@ -95,6 +101,8 @@ void model_free(struct model *m);
 /* Creates and starts a driver instance; frees it. */
 struct nvme_ctrl *model_start(struct model *m, int64_t *err);
 void model_stop(struct model *m);
+/* Frees what the driver instance holds, but not itself. */
+void model_clear(struct model *m);
 /* Reports an event, when it may; a change of that namespace. */
 void model_event(struct model *m, uint32_t dw0);
 void model_ns_notice(struct model *m, uint32_t nsid);
