@@ -94,6 +94,9 @@ void session_unused(void *ctx)
         if (c->state == CLIENT_BUSY) {
             c->state = CLIENT_UNUSED; /* does not wait for its disk any more */
         }
+        if (c->dynamic && c->state != CLIENT_CLOSING) {
+            client_destroy(c);
+        }
         return;
     }
     if (c->announced) {
