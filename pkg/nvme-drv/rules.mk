@@ -21,3 +21,5 @@ NVME_SESSION := $(addprefix pkg/nvme-drv/src/,session.c client.c share.c target.
                 lib/shell/src/shell.c $(NVME_MODEL)
 TEST_nvme-session_CFLAGS := -I$(SRC)/pkg/nvme-drv/test/fake
 $(call host-test,nvme-session,pkg/nvme-drv/test/session_test.c $(NVME_SESSION),gpt virtio proto shell sk util)
+$(call fuzz-target,nvme-session,pkg/nvme-drv/test/session_fuzz.c pkg/nvme-drv/test/fuzz_ring.c $(NVME_SESSION),gpt virtio proto shell sk util,pkg/nvme-drv/test/corpus/nvme-session)
+$(call fuzz-target,nvme-event,pkg/nvme-drv/test/event_fuzz.c pkg/nvme-drv/src/admin.c lib/shell/src/shell.c $(NVME_MODEL),gpt virtio proto shell sk util,pkg/nvme-drv/test/corpus/nvme-event)
