@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct gpt_raw_entry) == 128, "gpt_raw_entry layout");
 _Static_assert(offsetof(struct gpt_raw_entry, first) == 32, "gpt_raw_entry layout");
 _Static_assert(offsetof(struct gpt_raw_entry, attributes) == 48, "gpt_raw_entry layout");
 _Static_assert(offsetof(struct gpt_raw_entry, name) == 56, "gpt_raw_entry layout");
+_Static_assert(GPT_ENTRIES_MAX == 1024, "a message below says so");
 
 uint32_t gpt_crc32(const void *data, size_t len)
 {
@@ -88,9 +89,11 @@ static const char *header_check(const struct gpt_disk *disk, uint8_t *block, con
     if (h->my_lba != lba) {
         return "header position";
     }
-    if (h->entry_size < 128 || h->entry_size > 4096 || !is_pow2(h->entry_size) || h->entry_count == 0 ||
-        h->entry_count > GPT_ENTRIES_MAX || h->entry_size * h->entry_count > GPT_ENTRIES_MAX * 128) {
+    if (h->entry_size < 128 || h->entry_size > 4096 || !is_pow2(h->entry_size) || h->entry_count == 0) {
         return "number or size of entries";
+    }
+    if (h->entry_count > GPT_ENTRIES_MAX || h->entry_size * h->entry_count > GPT_ENTRIES_MAX * 128) {
+        return "more entries than the 1024 of 128 bytes that can be used";
     }
     if (h->first_usable > h->last_usable || h->last_usable >= disk->blocks) {
         return "usable range";
@@ -127,6 +130,9 @@ static int64_t copy_read(const struct gpt_disk *disk, uint64_t lba, uint8_t *buf
     struct gpt_header h;
     int64_t err = header_read(disk, lba, buf, &h, damage);
 
+    if (err == SK_OK || err == SK_EINVAL) {
+        t->alternate_lba = h.alternate_lba;
+    }
     if (err) {
         return err;
     }
@@ -145,7 +151,6 @@ static int64_t copy_read(const struct gpt_disk *disk, uint64_t lba, uint8_t *buf
     t->first_usable = h.first_usable;
     t->last_usable = h.last_usable;
     t->disk_guid = h.disk_guid;
-    t->alternate_lba = h.alternate_lba;
     t->entries_crc = h.entries_crc;
     return SK_OK;
 }
@@ -181,8 +186,15 @@ int64_t gpt_read(const struct gpt_disk *disk, void *buf, size_t size, struct gpt
         t->backup_damage = backup_check(disk, t, (uint8_t *)buf + size - disk->block_size);
         return SK_OK;
     }
+    uint64_t place = t->alternate_lba;
     int64_t backup = copy_read(disk, disk->blocks - 1, buf, t, &t->backup_damage);
 
+    if (backup != SK_OK && place > 1 && place < disk->blocks - 1) {
+        /* a disk that has grown since; a damaged header can say that, as what is found there is checked like any */
+        int64_t other = copy_read(disk, place, buf, t, &t->backup_damage);
+
+        backup = other == SK_OK || backup == SK_ENOENT ? other : backup;
+    }
     if (backup == SK_OK) {
         t->backup = true;
         return SK_OK;
@@ -208,7 +220,7 @@ static bool entry_used(const struct gpt_raw_entry *e)
     return memcmp(&e->type, &unused, sizeof(unused)) != 0;
 }
 
-/* UTF-16 to UTF-8; what is no character becomes U+FFFD. */
+/* UTF-16 to UTF-8; what is no character becomes U+FFFD, control characters become question marks. */
 static void label_convert(const uint16_t *in, char *out)
 {
     for (int i = 0; i < 36 && in[i]; i++) {
@@ -218,6 +230,9 @@ static void label_convert(const uint16_t *in, char *out)
             c = 0x10000 + ((c - 0xd800) << 10) + (in[++i] - 0xdc00u);
         } else if (c >= 0xd800 && c < 0xe000) {
             c = 0xfffd;
+        }
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0)) {
+            c = '?'; /* no commands for a terminal, no lines of its own in a log */
         }
         if (c < 0x80) {
             *out++ = (char)c;

@@ -250,6 +250,46 @@ static void test_read_errors(void **state)
     assert_int_equal(read_table(im, &t), SK_EIO);
 }
 
+/* A disk that has grown: a damaged primary still says where the backup is. */
+static void test_backup_elsewhere(void **state)
+{
+    struct image *im = *state;
+    struct gpt_table t;
+    uint8_t *last = im->data + (BLOCKS - 1) * im->block_size;
+    const uint64_t place = 210;
+
+    header(im, 1, place, 2);
+    header(im, place, 1, BACKUP_TABLE);
+    memset(last, 0, im->block_size);
+    seal(im, 1);
+    seal(im, place);
+    im->data[im->block_size + 60] ^= 1;
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_true(t.backup);
+    assert_string_equal(t.damage, "header CRC");
+    im->data[place * im->block_size + 60] ^= 1;
+    assert_int_equal(read_table(im, &t), SK_EINVAL);
+    for (uint64_t hint = 0; hint < 2; hint++) { /* no hint at all */
+        header(im, 1, hint ? UINT64_MAX : 0, 2);
+        assert_int_equal(read_table(im, &t), SK_EINVAL);
+    }
+}
+
+/* More than we take is no damage, and said so. */
+static void test_too_many_entries(void **state)
+{
+    struct image *im = *state;
+    struct gpt_table t;
+
+    for (unsigned copy = 0; copy < 2; copy++) {
+        uint8_t *h = im->data + (copy ? BLOCKS - 1 : 1) * im->block_size;
+
+        put(h, 80, 1025, 4), put(h, 16, 0, 4), put(h, 16, gpt_crc32(h, 92), 4);
+    }
+    assert_int_equal(read_table(im, &t), SK_EINVAL);
+    assert_non_null(strstr(t.damage, "more entries than"));
+}
+
 /* The primary is good, its backup is not: it serves, and the damage is told. */
 static void test_backup_damage(void **state)
 {
@@ -314,6 +354,13 @@ static void test_label(void **state)
     assert_int_equal(read_table(im, &t), SK_OK);
     assert_int_equal(gpt_entry(&t, 0, &p), SK_OK);
     assert_string_equal(p.label, "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xef\xbf\xbdz");
+    static const uint16_t controls[36] = {0x1b, '[', '3', '1', 'm', 0x0a, 0x7f, 0x85, 0xa0};
+
+    memcpy(entry(im, 2, 0) + 56, controls, sizeof(controls));
+    seal(im, 1);
+    assert_int_equal(read_table(im, &t), SK_OK);
+    assert_int_equal(gpt_entry(&t, 0, &p), SK_OK);
+    assert_string_equal(p.label, "?[31m???\xc2\xa0");
     memset(entry(im, 2, 0) + 56, 0xfe, 72); /* the longest label */
     seal(im, 1);
     assert_int_equal(read_table(im, &t), SK_OK);
@@ -335,12 +382,20 @@ static void test_small_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_good),         cmocka_unit_test_setup_teardown(test_good, setup_4k, teardown),
-        T(test_none),         T(test_crc),
-        T(test_damage),       cmocka_unit_test_setup_teardown(test_damage, setup_4k, teardown),
-        T(test_both_damaged), T(test_read_errors),
-        T(test_bad_entries),  T(test_label),
-        T(test_small_disk),   T(test_backup_damage),
+        T(test_good),
+        cmocka_unit_test_setup_teardown(test_good, setup_4k, teardown),
+        T(test_none),
+        T(test_crc),
+        T(test_damage),
+        cmocka_unit_test_setup_teardown(test_damage, setup_4k, teardown),
+        T(test_both_damaged),
+        T(test_read_errors),
+        T(test_bad_entries),
+        T(test_label),
+        T(test_small_disk),
+        T(test_backup_damage),
+        T(test_backup_elsewhere),
+        T(test_too_many_entries),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
