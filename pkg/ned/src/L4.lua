@@ -155,6 +155,13 @@ local function create_mem(mem, size)
     return check("create a memory allowance", os.mem_sub(mem, check_type("allowance", size, "integer")))
 end
 
+-- what a block server's refusals mean (include/abi/types.h)
+local disk_errors = {
+    [-1] = "an argument is wrong, or the name fits several partitions (SK_EINVAL)",
+    [-7] = "another client has it (SK_EBUSY)",
+    [-15] = "there is no such disk (SK_ENODEV)",
+}
+
 -- A disk of a block server: svr:create(0, "device=SERIAL:n1", "ds-max=5", "read-only")
 local function create_disk(server, ...)
     local args = { ... }
@@ -164,7 +171,9 @@ local function create_disk(server, ...)
     end
     if #args > 8 then fail("create(): a disk has no more than 8 arguments") end
     if os.info(server) ~= "gate" then fail("create(): %s is no block server", tostring(names[server] or server)) end
-    return check(("create a disk (%s)"):format(table.concat(args, ", ")), os.block(server, table.unpack(args)))
+    local disk, reason, number = os.block(server, table.unpack(args))
+    reason = disk_errors[number] and disk_errors[number] .. "; the server's log says more" or reason
+    return check(("create a disk (%s)"):format(table.concat(args, ", ")), disk, reason)
 end
 
 local creators = {

@@ -121,7 +121,7 @@ static void test_disk(void **state)
          "local c = l:new_channel(); local d = L4.cast(L4.Proto.Factory, c):create(0, 'device=S:n1', 'read-only')\n"
          "assert(d:info() == 'gate')");
     assert_non_null(strstr(os_fake_trace, "disk <device=S:n1> <read-only>\n"));
-    bad(HEAD "l:new_channel():create(0, 'device=GONE', 'ds-max=2')", "cannot create a disk (device=GONE, ds-max=2): ");
+    bad(HEAD "l:new_channel():create(0, 'device=GONE', 'ds-max=2')", "cannot create a disk (device=GONE, ds-max=2): there is no such disk (SK_ENODEV); the server's log");
     bad(HEAD "l:new_channel():create(0, 7)", "argument 1 of the disk is a number");
     bad(HEAD "L4.Env.sigma0:create(0, 'device=S:n1')", "is no block server");
     bad(HEAD "l:new_channel():create(0, ('x'):rep(200))", "longer than 159");
