@@ -214,7 +214,7 @@ cmd("attach {SERIAL} 2"); test("two", {disk}, "--ops 500"):wait();"""
 def test_reset_by_command(system):
     """A reset under load: what was in flight is repeated, and the data is right."""
     system.add_nvme(system.disk())
-    script = f"""local a = test("one", c1, "--ops 6000 --depth 32");
+    script = f"""local a = test("one", c1, "--ops 15000 --depth 32");
 for i = 1, 10 do pause(1); ctl:control("reset {SERIAL}") end; print("one:", a:wait())"""
     with admin(system, script, ONE) as session:
         session.expect(VERIFIED, 90)

@@ -16,7 +16,7 @@ def namespace(system, nsid, extra, mib=16):
 @pytest.mark.parametrize("options", ["", "--nosgl"])
 @pytest.mark.parametrize("extra", [
     "ms=8,mset=0", "ms=64,mset=0", "ms=8,pi=1", "ms=8,pi=2", "ms=8,pi=3", "ms=8,mset=1,pi=1",
-    "ms=8,pi=1,logical_block_size=4096,physical_block_size=4096",
+    "ms=16,pi=1", "ms=64,pi=3,pil=1", "ms=8,pi=1,logical_block_size=4096,physical_block_size=4096",
 ])
 def test_metadata(system, extra, options):
     namespace(system, 1, extra)
@@ -38,13 +38,13 @@ def test_refused_formats(system):
     """One line each, and the others are used."""
     namespace(system, 1, "ms=0")
     namespace(system, 2, "ms=8,mset=1")
-    namespace(system, 3, "ms=16,pi=1")
+    namespace(system, 3, "ms=16,mset=1,pi=1")
     namespace(system, 4, "zoned=true,zoned.zone_size=1M")
     namespace(system, 5, "detached=true")
     with boot(system, ONE, "--ops 500") as session:
         session.expect(VERIFIED, 60)
     assert said(session, "NSID 2 is not used: its metadata lie within the blocks")
-    assert said(session, "NSID 3 is not used: its protection information is part of larger metadata")
+    assert said(session, "NSID 3 is not used: its metadata lie within the blocks")
     assert said(session, "NSID 4 is not used: it is a zoned namespace")
     assert not said(session, "NSID 5")
 

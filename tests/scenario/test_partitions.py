@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Partition tables as disks have them after accidents: tables made by sgdisk, then damaged, each a namespace of one controller.
 What is served is what the specifications leave, and the driver's log says why the rest is not."""
+import re
 import shutil
 import struct
 import zlib
 
 import pytest
 from conftest import SERIAL, run
-from test_block import boot, said, write_mbr
+from test_block import DYNAMIC, boot, said, write_mbr
 from test_clients import boot as boot_clients
 from test_clients import content
 
@@ -116,7 +117,7 @@ DAMAGES = [
     (nothing, (1, 2, 3), None),
     (header_crc, (1, 2, 3), r"NSID %d: the primary partition table is damaged \(header CRC\); the backup is used"),
     (entries_crc, (1, 2, 3), r"NSID %d: the primary partition table is damaged \(CRC of the entries\); the backup is used"),
-    (many_entries, (1, 2, 3), r"NSID %d: the primary partition table is damaged \(number or size of entries\); the backup is used"),
+    (many_entries, (1, 2, 3), r"NSID %d: the primary partition table is damaged \(more entries than .*\); the backup is used"),
     (usable_over_table, (1, 2, 3), r"NSID %d: the primary partition table is damaged \(usable range\); the backup is used"),
     (backup_missing, (1, 2, 3), r"NSID %d: the backup of the partition table is damaged \(signature\); the primary is used"),
     (backup_differs, (1, 2, 3), r"NSID %d: the backup of the partition table is damaged \(it has other entries\)"),
@@ -247,6 +248,39 @@ def test_gpt_of_4k_blocks(system, damaged):
     assert said(session, "the primary partition table is damaged") == damaged
     after = content(image)
     assert after[:1 << 20] == before[:1 << 20] and after[2 << 20:] == before[2 << 20:] and after != before
+
+
+def grown(system, name, damage):
+    """A disk that has grown to twice its size; the backup is where it was."""
+    image = system.disk(MIB, name)
+    run("sgdisk", "-n1:2048:4095", f"-c1:{name}", image)
+    with open(image, "r+b") as f:
+        f.truncate(2 * MIB << 20)
+        damage(f)
+    return image
+
+
+def test_names_and_places(system):
+    """Labels of any script in any case, with terminal codes that stay in the table; serial numbers with blanks; backups in the middle."""
+    names = system.disk(MIB, "names.img")
+    run("sgdisk", "-S256", "-n200:2048:4095", "-c200:Größe Łódź 日本", "-n3:4096:6143", "-c3:\x1b[31mred", names)
+    images = [names, grown(system, "header", header_crc), grown(system, "entries", entries_crc)]
+    devices = [("PARTLABEL:GRÖßE ŁÓDŹ 日本", 2048), (f"{SERIAL}:n1:200", 2048), ("?[31mRED", 2048), ("header", 2048), ("partlabel:ENTRIES", 2048),
+               ("with blanks:n1", 2 * MIB << 11), ("WITH BLANKS:N1", 2 * MIB << 11)]
+    attach(system, images)
+    config = system.write("blanks.cfg", '[device "blanks"]\n  driver = "nvme"\n  drive = "B"\n  serial = "  with blanks"\n')
+    system.machine += ["-drive", f"if=none,file={system.disk(2 * MIB, 'blanks.img')},format=raw,id=B", "-readconfig", config]
+    script = "".join(f"""do local d; repeat local ok; ok, d = pcall(disk, "device={name}"); until ok;
+test(d, "--ops 60 --max 4096"):wait(); d:drop() end\n""" for name, _ in devices) + 'refused("device=with:n1"); print("all names have served");'
+    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    with system.boot(ned=DYNAMIC % script, msis="Property.num_msis = 4;") as session:
+        session.expect("all names have served", 60)
+    text = session.text()
+    assert [int(n) for n in re.findall(r"blktest: (\d+) sectors", text)] == [sectors for _, sectors in devices]
+    assert text.count("all verified") == len(devices) and "\x1b[31mred" not in session.log
+    assert "cannot create a disk (device=with:n1): there is no such disk (SK_ENODEV)" in text
+    for nsid, why in ((2, "header CRC"), (3, "CRC of the entries")):
+        assert said(session, rf"NSID {nsid}: the primary partition table is damaged \({why}\); the backup is used")
 
 
 def test_unreadable_header(system):

@@ -85,6 +85,11 @@ void blkdev_resize(struct blkdev *d, uint64_t blocks)
     d->generation++;
 }
 
+void blkdev_protect(struct blkdev *d, bool readonly)
+{
+    d->target.readonly = readonly;
+}
+
 /* Without flushes from the driver a write must be durable when it ends [virtio-1.2 5.2.6.2]. */
 static void update_fua(struct blkdev *d)
 {

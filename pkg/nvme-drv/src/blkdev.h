@@ -33,6 +33,8 @@
 #define BLK_ZEROES_SECTORS (1u << 16)
 #define BLK_DISCARD_CHARGE (1u << 20) /* most bytes that a discarded range counts for in the limits */
 
+_Static_assert(NVME_IO_ENTRIES == BLK_QUEUE_SIZE + 1, "a command for each request");
+_Static_assert(NVME_SHARED_PAIRS == BLK_QUEUES, "a pair for each queue");
 _Static_assert(INFLIGHT_SLOTS == BLK_QUEUE_SIZE, "a slot for each request");
 
 struct blk_target {
@@ -108,7 +110,7 @@ struct blkdev {
     struct virtio_blk_config config;
     uint32_t generation; /* of the configuration */
     bool needs_reset;
-    unsigned breaks; /* of the virtio protocol by the driver; every 1st, 2nd, 4th, ... is reported */
+    unsigned breaks;            /* of the virtio protocol by the driver; every 1st, 2nd, 4th, ... is reported */
     bool wants_share;           /* a queue waits for a command of this client to end */
     bool fua;                   /* writes must be durable when they end: the driver sends no flush */
     void (*changed)(void *ctx); /* needs_reset was set, or the last busy request of a stopped queue has ended */
@@ -122,6 +124,8 @@ void blkdev_attach(struct blkdev *d, const struct blk_target *target);
 
 /* The disk has another size: shows in the configuration. Requests in flight are not affected. */
 void blkdev_resize(struct blkdev *d, uint64_t blocks);
+/* The disk cannot be written any more, or again; the features that were offered stay. */
+void blkdev_protect(struct blkdev *d, bool readonly);
 
 /* SK_EINVAL: not a subset of what is offered, or without VIRTIO_F_VERSION_1; SK_EBUSY: a queue runs. */
 __attribute__((warn_unused_result)) int64_t blkdev_set_features(struct blkdev *d, uint64_t features);
@@ -163,5 +167,7 @@ void blkdev_pairs_release(struct blkdev *d);
 bool blkdev_may_put(struct blk_queue *q);
 /* Puts a command of the request, which moves so many bytes. */
 void blkdev_put(struct blk_queue *q, struct blk_req *r, struct nvme_cmd *cmd, uint32_t bytes, uint64_t now);
+/* For blkrange.c: a request is refused since the disk is read-only. Says so. */
+void blkdev_refuse(struct blkdev *d, const char *what);
 /* Breaks the queue from outside (its memory went away). */
 void blkdev_queue_break(struct blk_queue *q, const char *why);

@@ -89,12 +89,16 @@ static void range_add(struct blk_queue *q, const struct virtio_blk_range *r, boo
 
 uint8_t blkrange_prepare(struct blk_queue *q, struct blk_req *r, const struct vring_seg *seg, unsigned count)
 {
-    const struct blkdev *d = q->dev;
+    struct blkdev *d = q->dev;
     bool discard = r->type == VIRTIO_BLK_T_DISCARD;
     struct virtio_blk_range list[BLK_RANGES_MAX];
 
+    if (d->target.readonly) {
+        blkdev_refuse(d, discard ? "a discard is" : "zeroing is");
+        return VIRTIO_BLK_S_IOERR;
+    }
     if (!(d->features & (discard ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_WRITE_ZEROES))) {
-        return d->target.readonly ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_UNSUPP;
+        return VIRTIO_BLK_S_UNSUPP;
     }
     int n = ranges_read(&d->mem, seg, count, list);
 

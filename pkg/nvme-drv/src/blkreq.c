@@ -121,6 +121,17 @@ static void log_failure(struct blkdev *d, const struct nvme_cmd *cmd, uint32_t s
     }
 }
 
+/* A driver that knows that the disk is read-only does not come here, so it was not asked to look. */
+void blkdev_refuse(struct blkdev *d, const char *what)
+{
+    d->errors++;
+    if (d->errors <= ERRORS_LOGGED) {
+        log_error("NVMe[%s]: Client of %s: %s refused: the disk is %s%s", d->target.ns->ctrl->id.serial, d->target.id,
+                  what, d->target.ns->info.readonly ? "write-protected by its drive" : "given to it read-only",
+                  d->errors == ERRORS_LOGGED ? "; further errors of this client are not shown" : "");
+    }
+}
+
 static void cmd_done(struct nvme_cmd *cmd, uint32_t status, uint32_t dw0)
 {
     struct blk_req *r = cmd->ctx;
@@ -379,8 +390,12 @@ static bool prepare_rw(struct blk_queue *q, struct blk_req *r, const struct virt
     r->kind = write ? STAT_WRITE : STAT_READ;
     uint32_t per_block = d->target.ns->info.block_size / VIRTIO_BLK_SECTOR;
 
-    if ((write && d->target.readonly) || c->readable != (write ? c->count : 0)) {
-        return false; /* read-only, or data in the wrong direction */
+    if (write && d->target.readonly) {
+        blkdev_refuse(d, "a write is");
+        return false;
+    }
+    if (c->readable != (write ? c->count : 0)) {
+        return false; /* data in the wrong direction */
     }
     int64_t bytes = map_data(q, c->seg, c->count);
 

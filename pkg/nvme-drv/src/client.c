@@ -129,6 +129,8 @@ static void client_claim(struct client *c)
         c->state = CLIENT_MISSING;
         return;
     }
+    c->target.readonly = c->options->readonly || c->target.ns->info.readonly;
+    c->protected = false;
     for (unsigned i = 0; i < client_count; i++) {
         struct client *o = clients[i];
         bool has = o->state == CLIENT_READY || o->state == CLIENT_CLOSING;
@@ -152,7 +154,7 @@ static void client_claim(struct client *c)
 
 static void log_missing(const struct client *c, int64_t err)
 {
-    char list[512];
+    char list[256];
 
     if (err == SK_EEXIST) {
         log_error("NVMe[]: Client %s: several partitions are called '%s': use the GUID of one", c->options->cap,
@@ -172,7 +174,6 @@ static void client_match(struct client *c, struct nvme_ctrl *const *ctrl, unsign
     int64_t err = target_find(ctrl, count, c->options->device, &c->target);
 
     if (err == SK_OK) {
-        c->target.readonly |= c->options->readonly;
         client_claim(c);
         client_notify(c);
         return;
@@ -195,12 +196,28 @@ void clients_match(struct nvme_ctrl *const *ctrl, unsigned count, bool all_scann
     }
 }
 
+/* Its writes fail while the namespace is write-protected. The RO feature cannot change in a session, and who got the
+ * disk for reading only may share it with others, so that only what became read-only here becomes writable again. */
+static void client_protection(struct client *c)
+{
+    bool protected = c->target.ns->info.readonly;
+
+    if (!blk_target_lost(&c->target) && (protected ? !c->target.readonly : c->protected)) {
+        c->protected = c->target.readonly = protected;
+        blkdev_protect(&c->blk, protected);
+        log_warn("NVMe[]: Client %s: %s %s", c->options->cap, c->options->device,
+                 protected ? "is write-protected by its drive now: writes fail with I/O errors until that ends"
+                           : "can be written again");
+    }
+}
+
 /* A client that has its disk. */
 static void client_update(struct client *c)
 {
     const struct blk_target *t = &c->target;
     bool lost = blk_target_lost(t);
 
+    client_protection(c);
     if (lost != c->lost) {
         c->lost = lost;
         log_warn("NVMe[]: Client %s: %s %s", c->options->cap, c->options->device,
@@ -283,7 +300,6 @@ static int64_t dynamic_claim(struct client *c)
         log_missing(c, err);
         return err == SK_EEXIST ? SK_EINVAL : SK_ENODEV;
     }
-    c->target.readonly |= c->options->readonly;
     client_claim(c);
     return c->state == CLIENT_READY ? SK_OK : SK_EBUSY;
 }

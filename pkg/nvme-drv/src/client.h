@@ -29,9 +29,10 @@ struct client {
     void *record[BLK_QUEUES]; /* mapped; NULL: none */
     cap_t changed;            /* signal of BLK_BIND_READY */
     cap_t lifeline;           /* gate of BLK_SET_LIFELINE */
-    bool dynamic;  /* ends with its last holder */
+    bool dynamic;             /* ends with its last holder */
     struct client *next_retired;
     bool lost;                        /* its namespace is not there any more */
+    bool protected;                   /* the drive took writing away after the claim */
     bool uses;                        /* is counted by nvme_ctrl_use() */
     bool announced;                   /* the log line of its first use */
     bool wants_idle;                  /* was told SK_EAGAIN by an operation that needs idle queues */

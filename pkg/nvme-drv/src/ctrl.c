@@ -183,9 +183,17 @@ int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q)
     return err ? err : ctrl_admin(c, &sq, "Creating a submission queue", NULL);
 }
 
+/* By demand, as far as the controller goes: a client queue's requests fit into a pair of its own, one slot less than
+ * entries; where there are not enough pairs for one client, they are shared from the start. */
+static uint16_t queue_entries(const struct nvme_ctrl *c)
+{
+    uint32_t most = (uint32_t)field_get(NVME_CAP_MQES, c->cap) + 1;
+
+    return (uint16_t)min(most, c->io_granted < NVME_SHARED_PAIRS ? NVME_QUEUE_ENTRIES_MAX : NVME_IO_ENTRIES);
+}
+
 struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c)
 {
-    uint32_t mqes = (uint32_t)field_get(NVME_CAP_MQES, c->cap) + 1;
     struct nvme_queue *q = calloc(1, sizeof(*q));
     struct nvme_queue **io = realloc(c->io, (c->io_count + 1) * sizeof(*io));
 
@@ -193,8 +201,8 @@ struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c)
         c->io = io;
     }
     if (!q || !io ||
-        nvme_queue_init(q, c->hw, (uint16_t)(c->io_count + 1), (uint16_t)min(mqes, NVME_IO_ENTRIES), true,
-                        c->doorbell_stride, c->io_timeout_ns)) {
+        nvme_queue_init(q, c->hw, (uint16_t)(c->io_count + 1), queue_entries(c), true, c->doorbell_stride,
+                        c->io_timeout_ns)) {
         log_error("NVMe[%s]: Memory for I/O queue %u: none left; give the program more", c->hw->name, c->io_count + 1);
         free(q);
         return NULL;
@@ -209,13 +217,9 @@ struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c)
     return q;
 }
 
-struct nvme_queue *ctrl_queue_share(struct nvme_ctrl *c, uint32_t nsid)
+struct nvme_queue *ctrl_queue_first(struct nvme_ctrl *c)
 {
-    if (c->io_count > 0 && c->io_count >= c->io_granted) {
-        log_info("NVMe[]: The controller has no more than %u I/O queues; NSID %u shares one", c->io_granted, nsid);
-        return c->io[nsid % c->io_count];
-    }
-    return ctrl_queue_create(c);
+    return c->io_count > 0 ? c->io[0] : ctrl_queue_create(c);
 }
 
 int64_t ctrl_queue_count(struct nvme_ctrl *c)

@@ -31,7 +31,8 @@
 #include <gpt/gpt.h>
 
 #define NVME_ADMIN_ENTRIES 32u
-#define NVME_IO_ENTRIES 256u
+#define NVME_IO_ENTRIES 257u /* of a pair for one client queue: blkdev.h */
+#define NVME_SHARED_PAIRS 4u /* with fewer than these even one client shares them */
 #define NVME_ADMIN_TIMEOUT_NS (5 * 1000000000ull)
 #define NVME_IO_TIMEOUT_NS (30 * 1000000000ull) /* unless io_timeout_ns says something else */
 #define NVME_ABORT_NS (5 * 1000000000ull)
@@ -116,7 +117,7 @@ struct nvme_ctrl {
 
 #define NVME_SCRATCH_BYTES 65536u
 
-/* Worker: reset, enable, Identify, one queue pair per active namespace, partition tables. hw->ops->vector() must have
+/* Worker: reset, enable, Identify, the first I/O queue pair, partition tables. hw->ops->vector() must have
  * given out vector 0 for the admin queue. On an error (SK_E*) a line has been logged and the state is CTRL_DEAD. */
 __attribute__((warn_unused_result)) int64_t nvme_ctrl_start(struct nvme_ctrl *c);
 /* Worker, when reset_wanted is set: resets the controller and creates its queues again. */

@@ -48,8 +48,9 @@ __attribute__((warn_unused_result)) int64_t ctrl_write_cache(struct nvme_ctrl *c
 __attribute__((warn_unused_result)) int64_t ctrl_queue_announce(struct nvme_ctrl *c, struct nvme_queue *q);
 /* One more I/O queue pair, known to the controller; NULL: it was not to be had. */
 struct nvme_queue *ctrl_queue_create(struct nvme_ctrl *c);
-/* A queue pair for one more namespace; when the controller grants no more, one that exists is shared. NULL as above. */
-struct nvme_queue *ctrl_queue_share(struct nvme_ctrl *c, uint32_t nsid);
+/* The pair that all namespaces begin with, for their partition tables and their first client; clients beyond it get
+ * further ones when they start (pool.h). NULL as above. */
+struct nvme_queue *ctrl_queue_first(struct nvme_ctrl *c);
 /* Compares what is known with the active namespaces; of those that are known, it looks at the `changed` ones (as of
  * log page 04h; NULL: all). Sets ns_changed, ns.unscanned. */
 __attribute__((warn_unused_result)) int64_t ctrl_namespaces(struct nvme_ctrl *c, const uint32_t *changed);

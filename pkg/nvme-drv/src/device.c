@@ -214,8 +214,7 @@ static int64_t device_vector(struct nvme_hw *hw, uint16_t *vector)
                  dev->own_vectors);
     } else {
         log_warn("NVMe[%s]: No MSI is left for an I/O queue (%s): it shares the admin queue's; set Property.num_msis "
-                 "to more "
-                 "than %u",
+                 "of the virtual bus to more than %u",
                  hw->name, err == SK_ERANGE ? "the bus offers too few" : sk_strerror(err), msi_count);
     }
     return SK_OK;

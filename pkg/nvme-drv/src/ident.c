@@ -7,26 +7,36 @@
 #define SHUTDOWN_MIN_MS 5000u /* also where the controller says nothing */
 #define SHUTDOWN_MAX_MS 60000u
 
-static void text_copy(char *out, const char *in, size_t len, bool stop_at_blank)
+static void text_copy(char *out, const char *in, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         char c = in[i];
 
-        if (stop_at_blank && (c == ' ' || c == 0)) {
-            break;
-        }
         *out++ = c >= 0x20 && c < 0x7f ? c : c == 0 ? ' ' : '?';
     }
     *out = 0;
+}
+
+/* The field is padded with blanks [NVMe-1.4 5.15.2.2], by some drives in front; others are part of it. */
+static void text_trim(char *text)
+{
+    size_t first = strspn(text, " "), len = strlen(text);
+
+    while (len > first && text[len - 1] == ' ') {
+        len--;
+    }
+    memmove(text, text + first, len - first);
+    text[len - first] = 0;
 }
 
 const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *out)
 {
     *out = (struct ident_ctrl){.cntlid = id->cntlid, .nn = id->nn, .mdts = id->mdts};
     out->abort_limit = (uint8_t)min(id->acl + 1u, 8u); /* each takes a place of the admin queue */
-    text_copy(out->serial, id->sn, sizeof(id->sn), true);
-    text_copy(out->model, id->mn, sizeof(id->mn), false);
-    text_copy(out->firmware, id->fr, sizeof(id->fr), false);
+    text_copy(out->serial, id->sn, sizeof(id->sn));
+    text_trim(out->serial);
+    text_copy(out->model, id->mn, sizeof(id->mn));
+    text_copy(out->firmware, id->fr, sizeof(id->fr));
     out->event_limit = (uint8_t)min(id->aerl + 1u, IDENT_EVENTS_MAX);
     out->error_entries = id->elpe;
     out->ns_events = (id->oaes & NVME_OAES_NS) != 0;
@@ -48,7 +58,8 @@ const char *ident_ctrl_parse(const struct nvme_id_ctrl *id, struct ident_ctrl *o
 }
 
 /* Metadata [NVMe-1.4 8.2, 8.3]: data can be exchanged alone when the metadata are protection information only, which
- * the controller adds and removes (PRACT), or when they are transferred apart from the data. */
+ * the controller adds and removes (PRACT), or when they are transferred apart from the data. Of larger ones that hold
+ * protection information, the controller makes that and takes the rest from the buffer. */
 static const char *parse_metadata(const struct nvme_id_ns *id, uint32_t lbaf, struct ident_ns *out)
 {
     uint64_t bytes = field_get(NVME_LBAF_MS, lbaf), type = field_get(NVME_DPS_TYPE, id->dps);
@@ -56,16 +67,13 @@ static const char *parse_metadata(const struct nvme_id_ns *id, uint32_t lbaf, st
     if (type > 3 || (type != 0 && bytes < 8)) {
         return "its kind of protection information is impossible";
     }
-    if (type != 0 && bytes > 8) {
-        return "its protection information is part of larger metadata; format it with 8 bytes of metadata or none";
-    }
-    if (type == 0 && bytes != 0 && (id->flbas & NVME_FLBAS_EXTENDED)) {
+    if (bytes > (type != 0 ? 8 : 0) && (id->flbas & NVME_FLBAS_EXTENDED)) {
         return "its metadata lie within the blocks (extended LBAs); format it with separate metadata or none";
     }
     out->special = bytes != 0;
     out->protect = type != 0;
     out->ref_tag = type == 1 || type == 2;
-    out->metadata = (uint16_t)(type == 0 ? bytes : 0);
+    out->metadata = (uint16_t)(type == 0 || bytes > 8 ? bytes : 0);
     /* the reference tag is not checked: blocks that were never written need not have a right one, but zeros have a
      * right guard */
     out->read_flags = type == 0 ? 0 : (uint32_t)NVME_RW_CHECK_GUARD;

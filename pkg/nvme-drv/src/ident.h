@@ -9,7 +9,7 @@
 #define IDENT_MAX_TRANSFER (1u << 20) /* bytes in one command, also where the controller would take more */
 
 struct ident_ctrl {
-    char serial[21];  /* up to the first blank */
+    char serial[21];  /* without the blanks around it */
     char model[41];   /* 40 columns */
     char firmware[9]; /* 8 columns */
     uint16_t cntlid;

@@ -221,8 +221,7 @@ void nvme_ns_scan(struct nvme_ns *ns)
         bool failed = (mbr_err && mbr_err != SK_ENOENT) || (gpt_err && gpt_err != SK_ENOENT && gpt_err != SK_EINVAL);
 
         if (failed) {
-            log_warn("libblock[]: NSID %u: the partition table cannot be read (%lld, %lld); no partition is used",
-                     ns->nsid, (long long)mbr_err, (long long)gpt_err);
+            log_warn("libblock[]: NSID %u: the partition table cannot be read; no partition is used", ns->nsid);
         } else {
             scan_tables(ns, gpt_err, &gpt, mbr_err, mbr);
         }

@@ -79,7 +79,7 @@ static int64_t ns_add(struct nvme_ctrl *c, uint32_t nsid, const struct ident_ns 
     }
     *ns = (struct nvme_ns){.ctrl = c, .nsid = nsid, .live = 1, .edition = 1, .listed = true};
     ns_set(ns, info);
-    ns->queue = ctrl_queue_share(c, nsid);
+    ns->queue = ctrl_queue_first(c);
     if (!ns->queue) {
         free(ns);
         return SK_EIO;
@@ -108,10 +108,10 @@ static bool same_format(const struct ident_ns *a, const struct ident_ns *b)
 static void ns_update(struct nvme_ns *ns, const struct ident_ns *info)
 {
     bool same = ns->info.identity == info->identity && same_format(&ns->info, info);
-    bool back = !ns->live;
+    bool back = !ns->live, resized = ns->info.blocks != info->blocks, protection = ns->info.readonly != info->readonly;
     const char *serial = ns->ctrl->id.serial;
 
-    if (same && !back && ns->info.blocks == info->blocks && ns->info.readonly == info->readonly) {
+    if (same && !back && !resized && !protection) {
         return;
     }
     ns->ctrl->ns_changed = true;
@@ -120,9 +120,13 @@ static void ns_update(struct nvme_ns *ns, const struct ident_ns *info)
         log_warn("NVMe[%s]: NSID %u is another namespace, or formatted in another way, than before", serial, ns->nsid);
     } else if (back) {
         log_info("NVMe[%s]: NSID %u is back", serial, ns->nsid);
-    } else if (ns->info.blocks != info->blocks) {
+    } else if (resized) {
         log_info("NVMe[%s]: NSID %u has %llu blocks now (it had %llu)", serial, ns->nsid,
                  (unsigned long long)info->blocks, (unsigned long long)ns->info.blocks);
+    }
+    if (same && protection) {
+        log_warn("NVMe[%s]: NSID %u is %s", serial, ns->nsid,
+                 info->readonly ? "write-protected now" : "not write-protected any more");
     }
     ns->live = ns->edition;
     ns_set(ns, info);

@@ -230,8 +230,11 @@ static bool long_option(struct parser *p, const char *name, const char *next, bo
     const struct option *k = find(name, len);
     const char *value = name[len] ? name + len + 1 : NULL;
 
-    if (!k || (value && !k->value)) {
+    if (!k) {
         return unknown(p, "--", name, (int)strlen(name));
+    }
+    if (value && !k->value) {
+        return fail(p, "option --%s takes no value; give it without '=%s'", k->name, value);
     }
     *used = k->value && !value;
     value = *used ? next : value;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <wctype.h>
 
 /* SERIAL:nNSID[:PART]: part is 0 without one. */
 struct place {
@@ -61,19 +62,17 @@ static struct blk_target target_make(struct nvme_ns *ns, const struct nvme_part 
     struct blk_target t = {
         .ns = ns, .blocks = ns->info.blocks, .live = ns->live, .readonly = ns->info.readonly, .whole = part == NULL};
     char id[64];
+    int len = snprintf(id, sizeof(id), "%s:n%u", ns->ctrl->id.serial, ns->nsid);
 
     if (part) {
         t.first = part->gpt.first;
         t.blocks = part->gpt.last - part->gpt.first + 1;
-        (void)snprintf(id, sizeof(id), "%s:n%u:%u", ns->ctrl->id.serial, ns->nsid, part->gpt.number);
-    } else {
-        (void)snprintf(id, sizeof(id), "%s:n%u", ns->ctrl->id.serial, ns->nsid);
+        len = snprintf(id, sizeof(id), "%s:n%u:%u", ns->ctrl->id.serial, ns->nsid, part->gpt.number);
     }
-    memcpy(t.id, id, VIRTIO_BLK_ID_BYTES);
-    t.id[VIRTIO_BLK_ID_BYTES] = 0;
-    for (size_t n = strlen(id); n < VIRTIO_BLK_ID_BYTES; n++) {
-        t.id[n] = 0; /* GET_ID shows all of them */
-    }
+    /* of a long one the end: it tells the disks of a drive apart, and the drives of a kind */
+    int skip = max(len - (int)VIRTIO_BLK_ID_BYTES, 0);
+
+    memcpy(t.id, id + skip, (size_t)(len - skip));
     return t;
 }
 
@@ -115,9 +114,38 @@ static bool label_fits(const struct nvme_part *p, const char *name)
 {
     return *name && strcmp(p->gpt.label, name) == 0;
 }
+/* The next character of UTF-8, in lower case; 0 at the end. What is no UTF-8 counts as its single bytes: both sides are
+ * read in the same way. */
+static uint32_t next_lower(const char **text)
+{
+    const uint8_t *p = (const uint8_t *)*text;
+    unsigned more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : *p >= 0xc0 ? 1 : 0, n = 0;
+    uint32_t c = more ? *p & (0x3fu >> more) : *p;
+
+    while (n < more && (p[n + 1] & 0xc0) == 0x80) {
+        c = c << 6 | (p[++n] & 0x3f);
+    }
+    if (n < more) {
+        c = *p;
+        n = 0;
+    }
+    *text += c ? n + 1 : 0;
+    return (uint32_t)towlower((wint_t)c);
+}
 static bool label_fits_any_case(const struct nvme_part *p, const char *name)
 {
-    return *name && strcasecmp(p->gpt.label, name) == 0;
+    const char *label = p->gpt.label;
+    uint32_t c;
+
+    if (*name == 0) {
+        return false;
+    }
+    while ((c = next_lower(&label)) == next_lower(&name)) {
+        if (c == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The same partition, seen through another controller of an NVM subsystem. */
@@ -199,8 +227,21 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
     __builtin_va_end(ap);
 }
 
+/* One more disk, as a whole or not at all: a list of hundreds would fill the log. */
+static void append_disk(char *text, size_t size, unsigned *left_out, const char *disk)
+{
+    if (*left_out > 0 || strlen(text) + strlen(disk) + sizeof(", and 99999 more") + 2 > size) {
+        ++*left_out;
+    } else {
+        append(text, size, "%s%s", text[0] ? ", " : "", disk);
+    }
+}
+
 void target_list(struct nvme_ctrl *const *ctrl, unsigned count, char *text, size_t size)
 {
+    unsigned left_out = 0;
+    char disk[256];
+
     text[0] = 0;
     for (unsigned c = 0; c < count; c++) {
         for (unsigned i = 0; ctrl[c]->state != CTRL_DEAD && i < ctrl[c]->ns_count; i++) {
@@ -209,14 +250,18 @@ void target_list(struct nvme_ctrl *const *ctrl, unsigned count, char *text, size
             if (!ns->live) {
                 continue;
             }
-            append(text, size, "%s%s:n%u", text[0] ? ", " : "", ctrl[c]->id.serial, ns->nsid);
+            (void)snprintf(disk, sizeof(disk), "%s:n%u", ctrl[c]->id.serial, ns->nsid);
+            append_disk(text, size, &left_out, disk);
             for (struct nvme_part *p = ns->parts; p; p = p->next) {
-                append(text, size, ", %s:n%u:%u %s%s%s%s", ns->ctrl->id.serial, ns->nsid, p->gpt.number, p->uuid,
-                       p->gpt.label[0] ? " (\"" : "", p->gpt.label, p->gpt.label[0] ? "\")" : "");
+                (void)snprintf(disk, sizeof(disk), "%s:n%u:%u %s%s%s%s", ns->ctrl->id.serial, ns->nsid, p->gpt.number,
+                               p->uuid, p->gpt.label[0] ? " (\"" : "", p->gpt.label, p->gpt.label[0] ? "\")" : "");
+                append_disk(text, size, &left_out, disk);
             }
         }
     }
-    if (!text[0]) {
+    if (left_out > 0) {
+        append(text, size, "%sand %u more", text[0] ? ", " : "", left_out);
+    } else if (!text[0]) {
         append(text, size, "no disk at all");
     }
 }

@@ -85,6 +85,29 @@ static void test_resized(void **state)
     assert_int_equal(run1(e, VIRTIO_BLK_T_IN, BLOCKS - 1, DATA, 512), VIRTIO_BLK_S_OK);
 }
 
+/* Writes fail as long as the drive does not take any: its own answer, or ours once we know. */
+static void test_write_protected(void **state)
+{
+    struct env *e = with_events(state);
+
+    e->m->ns[0].write_protected = true;
+    assert_int_equal(run1(e, VIRTIO_BLK_T_OUT, 3, DATA, 512), VIRTIO_BLK_S_IOERR);
+    notice(e);
+    assert_true(e->c->ns_changed && e->c->ns[0]->info.readonly && !blk_target_lost(&e->d->target));
+    blkdev_protect(e->d, true);
+    unsigned doorbells = e->m->sq_doorbells;
+
+    assert_int_equal(run1(e, VIRTIO_BLK_T_OUT, 3, DATA, 512), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(e->m->sq_doorbells, doorbells);
+    assert_int_equal(run1(e, VIRTIO_BLK_T_IN, 3, DATA, 512), VIRTIO_BLK_S_OK);
+    assert_int_equal(run(e, VIRTIO_BLK_T_FLUSH, 0, NULL, 0), VIRTIO_BLK_S_OK);
+    e->m->ns[0].write_protected = false;
+    notice(e);
+    assert_false(e->c->ns[0]->info.readonly);
+    blkdev_protect(e->d, false);
+    assert_int_equal(run1(e, VIRTIO_BLK_T_OUT, 3, DATA, 512), VIRTIO_BLK_S_OK);
+}
+
 /* Requests that come while the controller is off wait for it. */
 static void test_off(void **state)
 {
@@ -109,7 +132,8 @@ static void test_off(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_gone), T(test_replaced), T(test_resized), T(test_off)};
+    const struct CMUnitTest tests[] = {T(test_gone), T(test_replaced), T(test_resized), T(test_write_protected),
+                                       T(test_off)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

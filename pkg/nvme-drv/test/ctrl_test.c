@@ -49,9 +49,9 @@ static void test_start(void **state)
     assert_int_equal(c->ns[0]->max_transfer, 512 * 1024);
     assert_int_equal(c->ns[1]->nsid, 3);
     assert_int_equal(c->ns[1]->info.block_size, 4096);
-    assert_int_equal(c->io_count, 2);
+    assert_int_equal(c->io_count, 1); /* further ones as clients want them */
     assert_int_equal(c->io[0]->vector, 1);
-    assert_int_equal(c->io[1]->vector, 2);
+    assert_int_equal(c->io[0]->entries, 257);
     assert_int_equal(c->id.dptr, DPTR_SGL);
 }
 
@@ -74,12 +74,14 @@ static void test_shared_queues(void **state)
     model_add_ns(m, 2, 100, 512);
     model_add_ns(m, 3, 100, 512);
     m->queues_granted = 2;
+    m->cap |= 0xffff;
     struct nvme_ctrl *c = model_start(m, &err);
 
     assert_int_equal(err, SK_OK);
     assert_int_equal(c->ns_count, 3);
-    assert_int_equal(c->io_count, 2);
-    assert_non_null(c->ns[2]->queue);
+    assert_int_equal(c->io_count, 1);
+    assert_ptr_equal(c->ns[2]->queue, c->io[0]);
+    assert_int_equal(c->io[0]->entries, 1024); /* four queues of a client on two pairs */
 }
 
 static void test_small_queues(void **state)
@@ -221,9 +223,9 @@ static void test_formats(void **state)
         uint8_t dps;
         bool extended, usable;
     } format[] = {
-        {0, 1, false, false}, {8, 1, false, true},     {8, 1, true, true},    {8, 2, true, true},
-        {8, 3, true, true},   {8, 5, true, false},     {64, 1, false, false}, {64, 0, false, true},
-        {64, 0, true, false}, {65535, 0, false, true},
+        {0, 1, false, false}, {8, 1, false, true},     {8, 1, true, true},   {8, 2, true, true},
+        {8, 3, true, true},   {8, 5, true, false},     {64, 1, false, true}, {64, 0, false, true},
+        {64, 0, true, false}, {65535, 0, false, true}, {64, 2, true, false}, {16, 2, false, true},
     };
 
     (void)state;
@@ -242,6 +244,26 @@ static void test_formats(void **state)
         model_stop(m);
         assert_int_equal(m->dma_live, 0);
         model_free(m);
+    }
+}
+
+/* Blanks around it are padding, those inside are part of it. */
+static void test_serials(void **state)
+{
+    static const char *const serial[][2] = {{"  A b:c            ", "A b:c"},
+                                            {"ABCDEFGHIJKLMNOPQRST", "ABCDEFGHIJKLMNOPQRST"},
+                                            {"\x01\xff", "??"},
+                                            {"", ""},
+                                            {" ", ""}};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(serial); i++) {
+        struct nvme_id_ctrl id = {.sqes = 0x66, .cqes = 0x44};
+        struct ident_ctrl out;
+
+        memcpy(id.sn, serial[i][0], strlen(serial[i][0]));
+        assert_null(ident_ctrl_parse(&id, &out));
+        assert_string_equal(out.serial, serial[i][1]);
     }
 }
 
@@ -815,6 +837,7 @@ int main(void)
         T(test_no_irq),
         T(test_bad_namespaces),
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_serials),
         T(test_command_sets),
         cmocka_unit_test(test_descs),
         T(test_write_cache),

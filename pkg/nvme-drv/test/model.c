@@ -396,7 +396,12 @@ static uint16_t run_metadata(const struct model_ns *ns, const struct nvme_sqe *e
     bool pract = e->cdw12 >> 29 & 1;
 
     if (ns->dps & 7) {
-        return !pract ? 0x181 : (ns->dps & 7) < 3 && e->cdw14 != e->cdw10 ? 0x284 : 0;
+        uint16_t status = !pract ? 0x181 : (ns->dps & 7) < 3 && e->cdw14 != e->cdw10 ? 0x284 : 0;
+
+        if (status || ns->metadata == 8) {
+            return status;
+        }
+        pract = false; /* it fills in a part of the metadata */
     }
     if (ns->metadata && !ns->extended) {
         uint8_t *p = dev_ptr(e->mptr);
@@ -423,6 +428,9 @@ static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
     if (e->opcode == 0) {
         m->flushes++;
         return 0;
+    }
+    if (ns->write_protected && e->opcode != 2) {
+        return 0x4020;
     }
     if (e->opcode == 9) {
         return run_deallocate(m, e, ns);
