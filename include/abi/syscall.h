@@ -142,7 +142,8 @@ enum sys_nr {
                           and does not exit. SK_EEXIST, SK_ENOMEM (too many). CAP_NULL as a3 removes it; SK_ENOENT. */
 
     /* --- console and machine --- */
-    SYS_CONSOLE_WRITE, /* a0 cap(CONSOLE:W), a1 bytes (at most UTCB_BYTES) from the UTCB. */
+    SYS_CONSOLE_WRITE, /* a0 cap(CONSOLE:W), a1 bytes (at most UTCB_BYTES) from the UTCB. Repeats itself until
+                          there is room for all of them; a line that is stuck for long loses them. */
     SYS_CONSOLE_READ,  /* a0 cap(CONSOLE:R). rax = number of bytes now in the UTCB; 0 when none. */
     SYS_CONSOLE_BIND,  /* a0 cap(CONSOLE:R), a1 cap(SIGNAL:CALL): raised when input arrives. */
     SYS_MACHINE_RESET, /* a0 cap(MACHINE:CTRL). Returns only if it failed. */

@@ -3,6 +3,8 @@
 #include <kernel/boot.h>
 #include <kernel/sys.h>
 
+#define SYSCALL_INSN_LEN 2
+
 struct console {
     struct object obj;
     struct signal *input; /* reference; NULL: nobody is told */
@@ -61,7 +63,10 @@ int64_t sys_console_write(struct thread *t, const struct sys_args *args)
     if (args->a[1] > UTCB_BYTES) {
         return SK_EINVAL;
     }
-    console_write((const char *)t->utcb->mr, args->a[1]);
+    if (!console_queue((const char *)t->utcb->mr, args->a[1])) {
+        t->ctx.regs.rip -= SYSCALL_INSN_LEN; /* once more: who waits for the line does so outside of the kernel */
+        return SYS_NO_RESULT;
+    }
     return SK_OK;
 }
 

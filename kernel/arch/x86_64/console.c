@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* The serial console on COM1: polled output, interrupt-driven input.
+/* The serial console on COM1.
  *
- * Output never waits longer than UART_WAIT_NS for the transmitter; a UART that does not get ready in that time is
- * taken for gone until it shows ready again, and then the number of bytes lost is told. "\n" goes out as "\r\n" unless
- * the "\r" is there already.
+ * Output goes through a ring. The kernel's own text (console_write(): early, debugger, panic) is polled out, and what
+ * programs have queued before it. Programs' text (console_queue()) goes to the UART as far as that is ready; the rest
+ * follows by interrupt, so that nobody waits for the line, neither here nor for the BKL.
  *
- * Input goes into a ring; while that is full the receive interrupt is off and the bytes wait in the UART. With -serial_esc, an Esc is held back until the next byte comes or ESC_ALONE_NS pass: with
- * a byte behind it is the start of a terminal's escape sequence and both are passed on, alone it opens the debugger.
+ * A UART that takes nothing for UART_WAIT_NS is taken for gone until it shows ready again, and then the number of bytes
+ * lost is told. "\n" goes out as "\r\n" unless the "\r" is there already.
+ *
+ * Input goes into a ring; while that is full the receive interrupt is off and the bytes wait in the UART. With
+ * -serial_esc, an Esc is held back until the next byte comes or ESC_ALONE_NS pass: with a byte behind it is the start of
+ * a terminal's escape sequence and both are passed on, alone it opens the debugger.
  *
  * Document: [16550] National Semiconductor PC16550D data sheet (1995), section 8. */
 #include "console.h"
@@ -32,6 +36,7 @@
 #define UART_LSR 5
 #define UART_SCR 7
 #define UART_IER_RX     BIT(0)
+#define UART_IER_TX     BIT(1)
 #define UART_FCR_ENABLE FIELD(2, 0) /* on, both cleared; interrupt at 1 byte */
 #define UART_LCR_8N1    FIELD(1, 0)
 #define UART_LCR_DLAB   BIT(7)
@@ -48,16 +53,19 @@
 #define ESC_ALONE_NS    4000000ull
 #define ESC             0x1b
 #define RING_SIZE       1024
+#define OUT_SIZE        16384
+_Static_assert(OUT_SIZE >= 2 * UTCB_BYTES, "an empty ring takes any text of a program");
 
 static struct {
-    bool present, stalled, esc_mode, esc_held, input_stopped;
-    uint64_t lost; /* bytes of output while stalled */
+    bool present, stalled, esc_mode, esc_held, input_stopped, interrupts;
+    uint64_t lost, sent_ns; /* bytes of output while stalled; when the UART took some last */
     char last_out;
+    uint32_t out_head, out_tail; /* free-running; BKL */
     uint64_t esc_deadline_ns;
     struct irq_target irq;
     struct irq_target *reader;
     uint32_t head, tail; /* free-running; BKL */
-    char ring[RING_SIZE];
+    char ring[RING_SIZE], out[OUT_SIZE];
 } console = { .esc_deadline_ns = UINT64_MAX };
 
 static uint8_t uart_read(unsigned reg) { return inb((uint16_t)(COM1 + reg)); }
@@ -81,49 +89,99 @@ void console_init(void)
 
 bool console_present(void) { return console.present; }
 
+static uint32_t out_room(void) { return OUT_SIZE - (console.out_tail - console.out_head); }
+
+/* Switched off first: what is pending, or comes in between, makes the line rise again, and an edge of it cannot be missed. */
+static void uart_set_interrupts(void)
+{
+    if (console.interrupts) {
+        uart_write(UART_IER, 0);
+        uart_write(UART_IER, (console.input_stopped ? 0 : UART_IER_RX) | (out_room() < OUT_SIZE ? UART_IER_TX : 0));
+    }
+}
+
+static bool uart_ready(void)
+{
+    if (console.stalled && (uart_read(UART_LSR) & UART_LSR_THRE)) {
+        uint64_t lost = console.lost;
+        console.stalled = false;
+        console.lost = 0;
+        kprintf("\nkernel: the serial line was stuck: %lu bytes of output lost\n", lost);
+    }
+    return uart_read(UART_LSR) & UART_LSR_THRE;
+}
+
 static bool uart_wait_ready(void)
 {
-    if (uart_read(UART_LSR) & UART_LSR_THRE) {
-        return true;
-    }
-    if (console.stalled) {
-        return false;
-    }
-    uint64_t start = clock_now_ns(), now;
-    unsigned spins = 0; /* counts only while there is no clock */
-    do {
-        if (uart_read(UART_LSR) & UART_LSR_THRE) {
-            return true;
+    uint64_t start = clock_now_ns(), now = start;
+    /* spins count only while there is no clock */
+    for (unsigned spins = 0; !uart_ready(); spins += now == start) {
+        if (console.stalled || spins == UART_WAIT_SPINS || now - start >= UART_WAIT_NS) {
+            return false;
         }
         cpu_relax();
         now = clock_now_ns();
-        spins += now == start;
-    } while (spins < UART_WAIT_SPINS && now - start < UART_WAIT_NS);
+    }
+    return true;
+}
+
+static void out_lose(void)
+{
     console.stalled = true;
-    return false;
+    console.lost += console.out_tail - console.out_head;
+    console.out_head = console.out_tail;
+}
+
+static void out_send(bool wait)
+{
+    while ((wait ? uart_wait_ready() : uart_ready()) && out_room() < OUT_SIZE) {
+        for (unsigned room = UART_FIFO; room && out_room() < OUT_SIZE; room--) {
+            uart_write(UART_THR, (uint8_t)console.out[console.out_head++ % OUT_SIZE]);
+        }
+        console.sent_ns = clock_now_ns();
+    }
+    if (wait && out_room() < OUT_SIZE) {
+        out_lose();
+    }
+}
+
+static void out_put(char c)
+{
+    if (c == '\n' && console.last_out != '\r') {
+        console.out[console.out_tail++ % OUT_SIZE] = '\r';
+    }
+    console.out[console.out_tail++ % OUT_SIZE] = console.last_out = c;
 }
 
 void console_write(const char *text, size_t len)
 {
-    unsigned room = 0;
-    for (size_t i = 0; i < len && console.present;) {
-        if (room == 0 && !uart_wait_ready()) {
-            console.lost += len - i;
-            return;
+    for (size_t i = 0; i < len && console.present; i++) {
+        if (out_room() < 2) {
+            out_send(true);
         }
-        if (console.stalled) {
-            uint64_t lost = console.lost;
-            console.stalled = false;
-            console.lost = 0;
-            kprintf("\nkernel: the serial line was stuck: %lu bytes of output lost\n", lost);
-            continue;
-        }
-        room = room ? room : UART_FIFO;
-        bool add_cr = text[i] == '\n' && console.last_out != '\r';
-        console.last_out = add_cr ? '\r' : text[i++];
-        uart_write(UART_THR, (uint8_t)console.last_out);
-        room--;
+        out_put(text[i]);
     }
+    out_send(true);
+}
+
+bool console_queue(const char *text, size_t len)
+{
+    out_send(false);
+    if (out_room() < 2 * len) {
+        if (clock_now_ns() - console.sent_ns < UART_WAIT_NS) {
+            return false;
+        }
+        out_lose();
+    }
+    console.lost += console.stalled ? len : 0;
+    for (size_t i = 0; i < len && console.present && !console.stalled; i++) {
+        out_put(text[i]);
+    }
+    out_send(!console.interrupts);
+    if (out_room() < OUT_SIZE) {
+        uart_set_interrupts();
+    }
+    return true;
 }
 
 static uint32_t ring_room(void) { return RING_SIZE - (console.tail - console.head); }
@@ -152,10 +210,9 @@ static void uart_fire(struct irq_target *t)
         }
         ring_put(c);
     }
-    if (ring_room() < 2) {
-        console.input_stopped = true;
-        uart_write(UART_IER, 0);
-    }
+    console.input_stopped = ring_room() < 2;
+    out_send(false);
+    uart_set_interrupts();
     if (console.esc_held && console.esc_deadline_ns == UINT64_MAX) {
         console.esc_deadline_ns = clock_now_ns() + ESC_ALONE_NS;
         time_rearm();
@@ -183,7 +240,8 @@ void console_input_init(bool esc)
     console.esc_mode = esc;
     console.irq.fire = uart_fire;
     if (irq_line_attach(COM1_IRQ, IRQ_FIRMWARE, 0, &console.irq, &level) == SK_OK) {
-        uart_write(UART_IER, UART_IER_RX);
+        console.interrupts = true;
+        uart_set_interrupts();
     }
 }
 
@@ -200,7 +258,7 @@ size_t console_read(char *buf, size_t max)
     }
     if (console.input_stopped && n) { /* what waits in the UART interrupts at once */
         console.input_stopped = false;
-        uart_write(UART_IER, UART_IER_RX);
+        uart_set_interrupts();
     }
     return n;
 }

@@ -84,6 +84,7 @@ static void reset_by_acpi(void)
 void machine_reset(void)
 {
     asm volatile("cli");
+    console_write("", 0); /* what programs have queued */
     reset_by_acpi();
     time_delay_ns(RESET_WAIT_NS);
     outb(RESET_CONTROL, 0x02); /* hard reset, then its trigger */

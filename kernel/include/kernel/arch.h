@@ -139,7 +139,10 @@ void irq_msi_detach(unsigned vector);
 
 /* --- console -------------------------------------------------------------------------------------------- */
 
+/* The kernel's own text: it is out, behind all that was queued, when this returns. */
 void console_write(const char *text, size_t len);
+/* A program's text, up to UTCB_BYTES: waits for nothing. false: no room now for all of it, nothing was taken. */
+must_check bool console_queue(const char *text, size_t len);
 /* Input bytes received so far, at most max; 0 if none. */
 size_t console_read(char *buf, size_t max);
 /* t->fire is called when input arrives (NULL: nobody). */

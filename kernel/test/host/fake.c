@@ -250,9 +250,13 @@ void irq_msi_detach(unsigned vector)
     fake.msi = NULL;
 }
 
-void console_write(const char *text, size_t len)
+bool console_queue(const char *text, size_t len)
 {
+    if (fake.console_full) {
+        return false;
+    }
     memcpy(fake.console_out, text, len < sizeof(fake.console_out) ? len : sizeof(fake.console_out));
+    return true;
 }
 size_t console_read(char *buf, size_t max)
 {

@@ -28,6 +28,7 @@ struct fake {
     bool level;
     unsigned resets;
     char console_out[128];
+    bool console_full;
     unsigned forgotten;
     unsigned cpu, cpus; /* the one that runs; how many there are */
     unsigned kicks[CPUS_MAX], stops;

@@ -319,6 +319,11 @@ static void test_console_machine(void **state)
     w->t->utcb->mr[0] = 0x6f6c6c6568;
     assert_int_equal(SC2(w->t, SYS_CONSOLE_WRITE, con, 5), SK_OK);
     assert_memory_equal(fake.console_out, "hello", 5);
+    fake.console_full = true; /* the program repeats the call: its registers are those before it */
+    w->t->ctx.regs.rip = 0x401002;
+    assert_int_equal(SC2(w->t, SYS_CONSOLE_WRITE, con, 5), (int64_t)(SYS_CONSOLE_WRITE ^ SYS_MAGIC));
+    assert_int_equal(w->t->ctx.regs.rip, 0x401000);
+    fake.console_full = false;
     assert_int_equal(SC2(w->t, SYS_CONSOLE_WRITE, con, UTCB_BYTES + 1), SK_EINVAL);
     assert_int_equal(SC1(w->t, SYS_CONSOLE_READ, con), 2);
     assert_int_equal(SC2(w->t, SYS_CONSOLE_BIND, con, s), SK_OK);
