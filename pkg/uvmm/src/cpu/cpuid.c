@@ -2,6 +2,7 @@
 /* CPUID policy: a leaf is masked by what is listed here (a white list), so a new host feature never leaks into the
  * guest by itself. [SDM-2 CPUID; APM-3 appendix E; KVM's paravirtual leaves: kernel.org "KVM CPUID bits"] */
 #include "cpuid.h"
+#include "../dev/lapic.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,7 +54,7 @@
 
 #define MAX_BASIC 0x16u
 #define MAX_EXTENDED 0x80000021u
-#define BUS_KHZ 1000000u /* the local APIC timer's clock: 1 GHz (dev/lapic.h) */
+#define BUS_KHZ (LAPIC_BUS_HZ / 1000u)
 
 static struct cpuid_host host;
 static uint32_t max_basic_host, max_extended_host;
@@ -245,10 +246,14 @@ static struct cpuid_regs leaf_d(uint32_t sub, const struct cpuid_guest *g)
     }
 }
 
-/* TSC = 1 GHz * ebx / eax, in whole kHz */
+/* TSC = bus clock * ebx / eax. Linux computes kHz in 32 bits: ebx is as large as does not overflow there, and so within
+ * 3 ppm. */
 static struct cpuid_regs leaf_15(void)
 {
-    return (struct cpuid_regs){BUS_KHZ, (uint32_t)(host.tsc_hz / 1000), BUS_KHZ * 1000u, 0};
+    uint64_t khz = host.tsc_hz / 1000, denominator = (UINT32_MAX - BUS_KHZ) / khz;
+
+    return (struct cpuid_regs){(uint32_t)denominator, (uint32_t)((khz * denominator + BUS_KHZ / 2) / BUS_KHZ),
+                               LAPIC_BUS_HZ, 0};
 }
 
 static struct cpuid_regs leaf_16(void)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* Local APICs, one for each vcpu, as xAPIC (registers at 0xfee00000) and x2APIC (MSRs) [SDM-3 ch. 11]. A vcpu's index
- * is its APIC id. Timers count nanoseconds (bus clock 1 GHz, told in CPUID 0x40000010 and 0x15) and know TSC-deadline
- * mode. Vectors below 16 set the error status and are never delivered to the processor. Functions without a vcpu are
- * about the calling thread's (vcpu_this). */
+ * is its APIC id. Timers count at 25 MHz (told in CPUID 0x40000010 and 0x15) and know TSC-deadline mode. Vectors below
+ * 16 set the error status and are never delivered to the processor. Functions without a vcpu are about the calling
+ * thread's (vcpu_this). */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define LAPIC_BASE 0xfee00000ull
-#define LAPIC_BUS_HZ 1000000000ull
+#define LAPIC_BUS_HZ 25000000u
 
 #define MSR_APIC_BASE 0x1bu
 #define MSR_TSC_DEADLINE 0x6e0u

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The local APIC's timer [SDM-3 11.5.4]: one-shot and periodic from a count of nanoseconds times the divider, or
- * TSC-deadline. Periods below PERIOD_MIN_NS are stretched, so that a guest cannot keep the VMM busy with nothing else;
- * missed periods are dropped. */
+/* The local APIC's timer [SDM-3 11.5.4]: one-shot and periodic from a count of the divided bus clock, or TSC-deadline.
+ * Periods below PERIOD_MIN_NS are stretched, so that a guest cannot keep the VMM busy with nothing else; missed periods
+ * are dropped. */
 #include "../cpu/tsc.h"
 #include "lapic.h"
 #include "lapic_priv.h"
@@ -17,17 +17,17 @@ static unsigned timer_mode(uint32_t lvt)
     return lvt >> 17 & 3;
 }
 
-/* Divide configuration: bits 3, 1, 0; 111b divides by 1 [SDM-3 fig. 11-10] */
-static uint64_t timer_divider(const struct lapic *l)
+/* By the divide configuration, bits 3, 1, 0; 111b divides by 1 [SDM-3 fig. 11-10] */
+static uint64_t tick_ns(const struct lapic *l)
 {
     unsigned d = (l->tdcr & 3) | (l->tdcr >> 1 & 4);
 
-    return d == 7 ? 1 : 2ull << d;
+    return 1000000000u / LAPIC_BUS_HZ * (d == 7 ? 1 : 2ull << d);
 }
 
 static uint64_t timer_span_ns(const struct lapic *l)
 {
-    return l->tmict * timer_divider(l);
+    return l->tmict * tick_ns(l);
 }
 
 static void timer_fire(void *ctx)
@@ -74,7 +74,7 @@ void lapic_timer_divide(struct lapic *l, uint32_t tdcr)
 
     l->tdcr = tdcr;
     if (left != 0) {
-        l->timer_start_ns = clock_now_ns() - (l->tmict - left) * timer_divider(l);
+        l->timer_start_ns = clock_now_ns() - (l->tmict - left) * tick_ns(l);
         vtimer_set(&l->timer, l->timer_start_ns + timer_span_ns(l), timer_fire, l);
     }
 }
@@ -114,5 +114,5 @@ uint32_t lapic_timer_count(const struct lapic *l)
         }
         gone %= span;
     }
-    return (uint32_t)((span - gone) / timer_divider(l));
+    return (uint32_t)((span - gone) / tick_ns(l));
 }

@@ -278,13 +278,31 @@ static void test_cpuid(void **state)
     assert_int_equal(cpuid_guest_leaf(0xd, 3, &g).eax, 0);
     assert_true(cpuid_xcr0_valid(3) && cpuid_xcr0_valid(7) && cpuid_xcr0_valid(1));
     assert_false(cpuid_xcr0_valid(0) || cpuid_xcr0_valid(5) || cpuid_xcr0_valid(0xe7));
-    r = cpuid_guest_leaf(0x15, 0, &g);
-    assert_int_equal((uint64_t)r.ecx * r.ebx / r.eax, 1000000000);
     assert_int_equal(cpuid_guest_leaf(0x40000000, 0, &g).ebx, 0x4b4d564b);
     assert_int_equal(cpuid_guest_leaf(0x40000050, 0, &g).eax, 0);
     assert_int_equal(cpuid_guest_leaf(0xb, 0, &g).ecx, 0x100);
     assert_int_equal(cpuid_guest_leaf(0xb, 2, &g).ecx, 2);
     assert_int_equal(cpuid_guest_leaf(0x80000020, 0, &g).eax, 0);
+}
+
+/* Leaf 0x15, computed in 32 bits as Linux does, says nearly the frequency that leaf 0x40000010 says. */
+static void test_cpuid_tsc(void **state)
+{
+    static const uint64_t khz[] = {50027, 999999, 1000000, 2419200, 2999999, 3500000, 4294968, 5700000};
+    struct cpuid_guest g = {.vcpus = 1};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(khz) / sizeof(khz[0]); i++) {
+        fake_tsc(khz[i] * 1000);
+        struct cpuid_regs r = cpuid_guest_leaf(0x15, 0, &g);
+        uint32_t crystal_khz = r.ecx / 1000;
+        uint64_t said = crystal_khz * r.ebx / r.eax;
+
+        assert_int_equal(r.ecx, cpuid_guest_leaf(0x40000010, 0, &g).ebx * 1000);
+        assert_int_equal(cpuid_guest_leaf(0x40000010, 0, &g).eax, khz[i]);
+        assert_true(said + 1 + khz[i] * 3 / 1000000 >= khz[i] && said <= khz[i] + 1 + khz[i] * 3 / 1000000);
+    }
+    fake_machine(1 << 20);
 }
 
 /* Leaves 1, 4, 0xb, 0x80000008, 0x8000001d and 0x8000001e tell the same story. */
@@ -423,8 +441,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bzimage), cmocka_unit_test(test_plan),           cmocka_unit_test(test_load),
         cmocka_unit_test(test_acpi),    cmocka_unit_test(test_device_tree),    cmocka_unit_test(test_options),
-        cmocka_unit_test(test_cpuid),   cmocka_unit_test(test_cpuid_topology), cmocka_unit_test(test_msr),
-        cmocka_unit_test(test_pvclock),
+        cmocka_unit_test(test_cpuid),   cmocka_unit_test(test_cpuid_topology), cmocka_unit_test(test_cpuid_tsc),
+        cmocka_unit_test(test_msr),     cmocka_unit_test(test_pvclock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

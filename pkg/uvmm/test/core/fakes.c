@@ -161,6 +161,11 @@ uint8_t *fake_ram(void)
     return ram;
 }
 
+void fake_tsc(uint64_t hz)
+{
+    cpuid_init(&(struct cpuid_host){host_leaf, 7, hz});
+}
+
 void fake_machine(size_t ram_size)
 {
     static bool ports_added;
@@ -179,7 +184,7 @@ void fake_machine(size_t ram_size)
     ram_regions_forget();
     assert(ram_region_add(&(struct ram_region){.gpa = 0, .size = ram_size, .host = ram}) == 0);
     console_backend_set(&backend);
-    cpuid_init(&(struct cpuid_host){host_leaf, 7, 1000000000});
+    fake_tsc(1000000000);
     msr_reset();
     pvclock_reset();
     assert(lapic_init() == 0 && ioapic_init() == 0 && pic_init() == 0 && pit_init() == 0 && power_init() == 0);

@@ -24,4 +24,6 @@ void fake_run_timers(void);
 void fake_input(const char *text);
 /* All platform devices new, on empty buses; RAM of `ram` bytes at 0 (at most 4 MiB), zeroed. */
 void fake_machine(size_t ram);
+/* Only the processor is another one. */
+void fake_tsc(uint64_t hz);
 uint8_t *fake_ram(void);

@@ -141,9 +141,9 @@ static void test_timer(void **state)
     lapic_on();
     lw(0x3e0, 0xb); /* divide by 1 */
     lw(0x320, 0x40);
-    lw(0x380, 1000000);
+    lw(0x380, 25000);
     fake_advance(400000);
-    assert_int_equal(lr(0x390), 600000);
+    assert_int_equal(lr(0x390), 15000);
     assert_int_equal(lapic_pending(), -1);
     fake_advance(600000);
     assert_int_equal(lapic_pending(), 0x40);
@@ -152,7 +152,7 @@ static void test_timer(void **state)
     lw(0xb0, 0);
     lw(0x320, 0x20041); /* periodic */
     lw(0x3e0, 0x0);     /* divide by 2 */
-    lw(0x380, 1000000);
+    lw(0x380, 25000);
     for (int i = 0; i < 3; i++) {
         fake_advance(2000000);
         assert_int_equal(lapic_pending(), 0x41);
@@ -462,7 +462,7 @@ static void test_init_and_startup(void **state)
     }
     vcpu_this = 2;
     lw(0x320, 0x20040); /* periodic */
-    lw(0x380, 1000);
+    lw(0x380, 25);
     lapic_init_received();
     assert_int_equal(lr(0xf0), 0xff);
     assert_int_equal(lr(0x320), 0x10000);
@@ -481,7 +481,7 @@ static void test_own_timers(void **state)
         vcpu_this = i;
         lw(0x3e0, 0xb);
         lw(0x320, 0x40 + i);
-        lw(0x380, 1000 * (i + 1));
+        lw(0x380, 25 * (i + 1));
     }
     fake_advance(2000);
     assert_int_equal(pending_set(0x40), 1);
