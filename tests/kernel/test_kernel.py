@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from session import Session
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(os.environ.get("SKERRY_BUILD", os.path.join(ROOT, "build")), "bin")
@@ -51,6 +52,18 @@ def test_ktest_on_several_processors(cpus):
     assert code == 0, out
     assert f"kernel: processors: {cpus} of {cpus}\n" in out, out
     assert "not ok" not in out, out
+    assert re.search(r"^ktest: \d+ .*passed, 0 failed$", out, re.M), out
+
+
+@pytest.mark.parametrize("cpus", [2])
+def test_ktest_in_bochs(tmp_path, cpus):
+    """On an Intel processor, with TSC deadlines and x2APIC."""
+    (tmp_path / "modules.list").write_text("entry ktest\nkernel skerry\nroottask ktest\n")
+    args = [os.path.join(ROOT, "tools", "boot", "skboot"), "bochs", "--entry", "ktest", "--list", str(tmp_path / "modules.list"), "--src", ROOT,
+            "--build", os.path.dirname(BIN), "--bochs-cpus", str(cpus), "--bochs-memory", "256"]
+    with Session(args) as session:
+        session.expect(r"ktest: \d+ .*passed, \d+ failed", 300)
+        out = session.text()
     assert re.search(r"^ktest: \d+ .*passed, 0 failed$", out, re.M), out
 
 

@@ -15,6 +15,7 @@
 #define APIC_EOI         0x0b0
 #define APIC_LDR         0x0d0
 #define APIC_SVR         0x0f0
+#define APIC_IRR         0x200
 #define APIC_ESR         0x280
 #define APIC_ICR         0x300
 #define APIC_ICR_HIGH    0x310
@@ -59,6 +60,8 @@ void apic_eoi(void) { apic_write(APIC_EOI, 0); }
 void apic_look_again(void) { apic_write(APIC_TPR, 0); }
 void apic_timer_set(uint32_t ticks) { apic_write(APIC_TIMER_INIT, ticks); }
 uint32_t apic_timer_current(void) { return apic_read(APIC_TIMER_CUR); }
+bool apic_timer_pending(void) { return apic_read(APIC_IRR + VECTOR_TIMER / 32 * 16) >> VECTOR_TIMER % 32 & 1; }
+void apic_timer_use_count(void) { apic_write(APIC_LVT_TIMER, VECTOR_TIMER); }
 void apic_timer_use_deadline(void)
 {
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER | APIC_LVT_TSC_DEADLINE);
@@ -113,7 +116,7 @@ void apic_cpu_init(void)
     }
     apic_write(APIC_TIMER_DIV, APIC_TIMER_DIV_16);
     apic_write(APIC_TIMER_INIT, 0);
-    apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+    apic_timer_use_count();
     for (int i = 0; i < 256; i++) { /* what firmware left in service */
         apic_eoi();
     }

@@ -24,8 +24,11 @@ void apic_look_again(void);
 /* Timer: divided by 16, one shot. 0 stops it. */
 void apic_timer_set(uint32_t ticks);
 uint32_t apic_timer_current(void);
-/* From now on the timer's interrupt comes at the MSR_TSC_DEADLINE value. */
+/* Its interrupt has come, but has not been taken. */
+bool apic_timer_pending(void);
+/* From now on the timer's interrupt comes at the MSR_TSC_DEADLINE value; or, as at first, when the count is 0. */
 void apic_timer_use_deadline(void);
+void apic_timer_use_count(void);
 
 /* Masks both PICs for good, their vectors out of the way of exceptions. */
 void pic_init(void);

@@ -187,6 +187,29 @@ static uint64_t apic_timer_frequency(void)
     return (uint64_t)((unsigned __int128)(a.count - b.count) * ((t.tsc_hz << 16) / (b.tsc - a.tsc)) >> 16);
 }
 
+/* A deadline must not pass before its time: it does where the timer compares it with another clock than the TSC that
+ * programs read, as Bochs does after a reset, from which the TSC starts at 0 again. An interrupt stays pending. */
+static bool deadline_works(void)
+{
+    if (!(cpuid(1, 0).ecx & BIT(24))) {
+        return false;
+    }
+    apic_timer_use_deadline();
+    uint64_t start = rdtsc(), now = start, deadline = start + t.tsc_hz / 10000;
+    msr_write(MSR_TSC_DEADLINE, deadline);
+    bool pending = false;
+    while (!pending && now - start < t.tsc_hz / 10) {
+        pending = apic_timer_pending();
+        now = rdtsc();
+    }
+    if (pending && now >= deadline) {
+        return true;
+    }
+    kprintf("kernel: clock: TSC deadlines pass %s; not used\n", pending ? "too early" : "too late");
+    apic_timer_use_count();
+    return false;
+}
+
 /* --- the timer --- */
 
 static void hardware_arm(uint64_t deadline_ns)
@@ -259,7 +282,7 @@ void time_init(uint16_t pm_timer)
     t.tsc_per_ns32 = (t.tsc_hz << 30) / 250000000;
     uint64_t apic_hz = apic_timer_frequency();
     t.apic_per_ns32 = (apic_hz << 30) / 250000000;
-    t.use_deadline = (cpuid(1, 0).ecx & BIT(24)) != 0;
+    t.use_deadline = deadline_works();
     time_cpu_init();
     struct kinfo *k = kinfo_page();
     k->tsc_hz = t.tsc_hz;
