@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Scenario tests boot the whole system in QEMU and use its serial console as a person would."""
+"""Scenario tests boot the whole system in QEMU and use its serial console as a person would. Those that are marked `vmx` run a
+second time in Bochs, on Intel VMX, when the long ones are run."""
 import os
 import subprocess
 
 import pytest
-from scenario import BUILD, ROOT, SERIAL, System  # noqa: F401 (for the tests)
+from scenario import BUILD, ROOT, SERIAL, BochsSystem, System  # noqa: F401 (for the tests)
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker("vmx"):
+        metafunc.parametrize("system", ["svm", pytest.param("vmx", marks=pytest.mark.long)], indirect=True)
 
 
 @pytest.fixture
-def system(tmp_path):
-    return System(tmp_path)
+def system(request, tmp_path):
+    return BochsSystem(tmp_path) if getattr(request, "param", "svm") == "vmx" else System(tmp_path)
 
 
 def run(*command, **kwargs):

@@ -3,6 +3,7 @@
 import os
 import re
 
+import pytest
 from scenario import ROOT
 from session import PROMPT
 
@@ -44,6 +45,7 @@ def test_programs(system):
     assert re.search(r"cons +\| cons: -k 5: the key is a letter", text) and "cons ended with 2" in text
 
 
+@pytest.mark.vmx
 def test_two_guests(system):
     """The example: two guests, each typed at in turn; the other's lines are tagged or hidden."""
     system.modules = ["ned", "cons", "uvmm", "virt-pc.dtb", "vmm.lua", "bzImage", "ramdisk-x86_64.cpio.gz"]

@@ -12,6 +12,7 @@ def tree(system, name, text):
     system.modules.append(name)
 
 
+@pytest.mark.vmx
 def test_overlay_and_merge(system):
     """An overlay takes the virtio console and the first disk node away, a plain tree adds a disk node of its own."""
     tree(system, "less.dtbo", '/plugin/; &hvc0 { status = "disabled"; }; &disk0 { status = "disabled"; };')

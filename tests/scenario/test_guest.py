@@ -9,6 +9,7 @@ HVC = "console=hvc0 rdinit=/bin/sh"
 TTY = "console=ttyS0 rdinit=/bin/sh"
 
 
+@pytest.mark.vmx
 @pytest.mark.parametrize("bootargs", [
     f"{HVC} nox2apic",
     f"{HVC} noapic",
@@ -26,6 +27,7 @@ def test_other_hardware(system, bootargs):
         assert "Call Trace" not in session.run("dmesg | grep 'Call Trace'") or "acpi=off" in bootargs
 
 
+@pytest.mark.vmx
 def test_time_keeps_up(system):
     with system.boot(bootargs=HVC) as session:
         session.wait_prompt()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Guests of other kinds, and guests that are used in unusual ways."""
+import pytest
 
 
+@pytest.mark.vmx
 def test_prompt_is_the_tutorials(system):
     """98: the shell's prompt is "~ # " where the tutorial's is, and shows other folders by their names."""
     with system.boot(caps="") as session:
@@ -10,6 +12,7 @@ def test_prompt_is_the_tutorials(system):
         session.expect(r"uid=0\(root\).*\n/dev\s+/dev # ", 20)
 
 
+@pytest.mark.vmx
 def test_least_memory(system):
     """Linux unpacks itself at the address that it prefers: less memory is refused with the size that does, and that does."""
     with system.boot(mem=64, caps="") as session:

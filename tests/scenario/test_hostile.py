@@ -38,6 +38,7 @@ def nothing_broke(session):
     assert not re.search(r"panic|faulted|VM crashed|hostile: failed", text)
 
 
+@pytest.mark.vmx
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_garbage_guest_ends_as_it_likes(system, seed):
     """The garbage guest comes to its own end; block server and kernel go on."""
@@ -48,6 +49,7 @@ def test_garbage_guest_ends_as_it_likes(system, seed):
     nothing_broke(session)
 
 
+@pytest.mark.vmx
 def test_neighbour_of_garbage_guest(system):
     """A Linux guest beside it, served by the same block server, boots and keeps its data."""
     with boot(system, 4, LINUX) as session:

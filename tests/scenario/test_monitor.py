@@ -2,6 +2,7 @@
 """The monitor of a VM: on a console of cons, and behind Ctrl-] on the VM's own console."""
 import re
 
+import pytest
 from session import PROMPT
 
 MON = r"uvmm> "
@@ -31,6 +32,7 @@ def kernel_symbol(session, name):
     return int(session.run(f"grep -w {name} /proc/kallsyms").split()[0], 16)
 
 
+@pytest.mark.vmx
 def test_on_its_console(system):
     system.modules = ["ned", "cons", "uvmm", "virt-pc.dtb", "vmm.lua", "bzImage", "ramdisk-x86_64.cpio.gz"]
     with system.boot(ned=CONS) as session:
@@ -75,6 +77,7 @@ def test_on_its_console(system):
         session.expect(r"uvmm: VM powered off \(by the monitor\)", 30)
 
 
+@pytest.mark.vmx
 def test_power_button(system):
     """The guest sees the button as an input event; the monitor is behind Ctrl-] of its console."""
     with system.boot(bootargs="console=hvc0 rdinit=/bin/sh", caps="", vm=', ext_args = { "--monitor" }') as session:

@@ -16,6 +16,7 @@ def guest(system, *files):
     system.add_nvme(system.disk())
 
 
+@pytest.mark.vmx
 def test_memtest(system):
     """Tests all of the VM's memory as a PC's; Escape resets the machine."""
     guest(system, "memtest86+x64.bin")

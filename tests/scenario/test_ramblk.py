@@ -70,6 +70,7 @@ def test_refusals(system, options, line):
         session.expect(r"\(ramblk\) ended: exited with 1", 30)
 
 
+@pytest.mark.vmx
 def test_guest(system):
     """The image's file system is there; what the guest writes survives its reboot."""
     image = system.disk(8, "disk.img")

@@ -177,6 +177,7 @@ def crashes_beside(system, seconds):
     assert hashlib.sha256(open(image, "rb").read()).hexdigest() == digest
 
 
+@pytest.mark.vmx
 def test_crashes_beside_checksums(system):
     crashes_beside(system, 1)
 

@@ -38,6 +38,7 @@ def assert_calm(session):
         assert bad not in log, log
 
 
+@pytest.mark.vmx
 @pytest.mark.parametrize("cpus,bootargs", [pytest.param(2, "", marks=pytest.mark.long), (4, "nox2apic"), (8, "")])
 def test_all_processors(system, cpus, bootargs):
     image = system.disk(16)
@@ -65,6 +66,7 @@ def test_all_processors(system, cpus, bootargs):
         session.power_off()
 
 
+@pytest.mark.vmx
 @pytest.mark.parametrize("cpus", [4, pytest.param(8, marks=pytest.mark.long)])
 def test_on_two_processors(system, cpus):
     """Vcpus that really run at the same time, and more of them than processors."""
@@ -79,6 +81,7 @@ def test_on_two_processors(system, cpus):
         session.power_off()
 
 
+@pytest.mark.vmx
 def test_off_and_on(system):
     """A processor that goes offline waits in its INIT state, and starts again from real mode."""
     with smp_boot(system, 4) as session:
@@ -95,6 +98,7 @@ def test_off_and_on(system):
         session.expect(r"uvmm: VM rebooted \(.*\)", 60)
 
 
+@pytest.mark.vmx
 def test_restart(system):
     """All of them stop, and start again with the machine."""
     with smp_boot(system, 4, vm=', ext_args = { "--cpus=4", "--on-reset", "restart" }') as session:
@@ -107,6 +111,7 @@ def test_restart(system):
         load(session, "pingpong 20")
 
 
+@pytest.mark.vmx
 def test_panic_stops_all(system):
     with smp_boot(system, 4, "panic=1") as session:
         prepare(session)
@@ -116,6 +121,7 @@ def test_panic_stops_all(system):
         session.expect(r"uvmm: VM rebooted \(.*\)", 60)
 
 
+@pytest.mark.vmx
 def test_timers(system):
     """Timers on four processors at once: never early; late by less than a tick (4 ms) but for what a loaded test machine adds."""
     with smp_boot(system, 4) as session:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A scenario in a folder of its own, for tests and benchmarks: a modules.list, a vbus file and a ned script like the
-tutorial's, changed as wanted, booted in QEMU."""
+tutorial's, changed as wanted, booted in QEMU, or in Bochs, which has Intel VMX."""
 import os
+import re
 
 from session import Session
 
@@ -31,7 +32,9 @@ vmm.start_vm({ id = 1, mem = %(mem)s, mon = false, rd = "rom/%(rd)s", fdt = { "r
 
 
 class System:
-    """A scenario in a folder of its own."""
+    """A scenario in a folder of its own, for QEMU."""
+
+    has_nvme = True  # what the guest writes is in the image afterwards
 
     def __init__(self, folder):
         self.folder = str(folder)
@@ -68,11 +71,48 @@ class System:
         if not isinstance(settings["fdt"], str):
             settings["fdt"] = '", "rom/'.join(settings["fdt"])
         self.write("test.vbus", vbus if vbus is not None else VBUS % settings)
-        self.write("test.ned", ned if ned is not None else NED % settings)
-        lines = ["entry test", f"kernel skerry {self.kernel_args}", "roottask moe rom/test.ned"]
+        return self._start(ned if ned is not None else NED % settings)
+
+    def _start(self, ned):
+        options = " ".join(["-serial mon:stdio -no-reboot", *self.machine])
+        return Session(self._command("qemu", ned, "--qemu-options", options))
+
+    def _command(self, emulator, ned, *options):
+        """skboot's; writes the ned script and the modules.list."""
+        self.write("test.ned", ned)
+        lines = [f"entry test-{emulator}", f"kernel skerry {self.kernel_args}", "roottask moe rom/test.ned"]
         lines += [f"module {m}" for m in [*self.modules, "test.vbus", "test.ned"]]
         modules_list = self.write("modules.list", "\n".join(lines) + "\n")
-        command = [os.path.join(ROOT, "tools", "boot", "skboot"), "qemu", "--entry", "test", "--list", modules_list, "--src", ROOT,
-                   "--build", BUILD, "--search", self.folder, "--qemu-options",
-                   " ".join(["-serial mon:stdio -no-reboot", *self.machine])]
-        return Session(command)
+        return [os.path.join(ROOT, "tools", "boot", "skboot"), emulator, "--entry", f"test-{emulator}", "--list", modules_list,
+                "--src", ROOT, "--build", BUILD, "--search", self.folder, *options]
+
+
+class BochsSystem(System):
+    """The same scenario on Intel VMX with EPT. Bochs has no NVMe drive: ramblk serves copies of the images, in memory."""
+
+    has_nvme = False
+    SLOWER = 6  # than QEMU, so all waits are longer
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.images = {}  # serial number -> file
+
+    def add_nvme(self, image, serial=SERIAL, ident="D1", extra=""):
+        self.images[serial] = os.path.basename(image)
+
+    def _machine(self, option, default):
+        return self.machine[self.machine.index(option) + 1] if option in self.machine else default
+
+    def _ramblk(self, driver):
+        """Its options, from nvme-drv's."""
+        clients = re.findall(r"--client (\w+) --device (\w+)", driver[0])
+        disks = [(c, f"--image rom/{self.images[serial]}" if serial in self.images else "--size 8M") for c, serial in clients]
+        return "rom/ramblk -v " + " ".join(f"--client {c} {disk}" for c, disk in disks)
+
+    def _start(self, ned):
+        ned = re.sub(r"^(vmm\.)?start_io\(.*\n|\bvbus = [\w.]+, ", "", ned, flags=re.M)
+        ned = re.sub(r"rom/nvme-drv[^\"]*", self._ramblk, ned)
+        self.modules = [m for m in self.modules if m not in {"io", "nvme-drv"}] + ["ramblk", *self.images.values()]
+        self.modules = list(dict.fromkeys(self.modules))
+        machine = ["--bochs-memory", self._machine("-m", "512"), "--bochs-cpus", self._machine("-smp", "1")]
+        return Session(self._command("bochs", ned, *machine), slower=self.SLOWER)

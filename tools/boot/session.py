@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A person at the serial console: starts QEMU with an entry, types at the guest's shell, reads what comes back."""
+"""A person at the serial console: starts QEMU or Bochs with an entry, types at the guest's shell, reads what comes back."""
 import os
 import re
 import subprocess
@@ -24,10 +24,11 @@ class SessionError(Exception):
 
 
 class Session:
-    """One QEMU. Everything that it prints is kept in `log`."""
+    """One emulator. Everything that it prints is kept in `log`. slower: every wait is so many times longer."""
 
-    def __init__(self, command, cwd=ROOT, env=None, echo=None):
+    def __init__(self, command, cwd=ROOT, env=None, echo=None, slower=1):
         self.log = ""
+        self._slower = slower
         self._echo = echo
         self._start = time.monotonic()
         self.child = pexpect.spawn(command[0], command[1:], cwd=cwd, env={**os.environ, **(env or {}), "TERM": "dumb"},
@@ -47,13 +48,14 @@ class Session:
 
     def expect(self, pattern, timeout, what=None):
         """Waits for a regular expression; returns the match. A hang is an error that shows the log's end."""
+        timeout *= self._slower
         try:
             self.child.expect(pattern, timeout=timeout)
             return self.child.match
         except pexpect.TIMEOUT:
             reason = f"no {what or pattern!r} within {timeout} s"
         except pexpect.EOF:
-            reason = f"QEMU ended while waiting for {what or pattern!r}"
+            reason = f"the emulator ended while waiting for {what or pattern!r}"
         raise SessionError(f"{reason}. The console's last lines:\n" + "\n".join(self.text().splitlines()[-40:]))
 
     def wait_prompt(self, timeout=120):
