@@ -25,6 +25,7 @@ struct kinfo {
 enum vm_kind { VM_NONE = 0, VM_SVM, VM_VMX };
 #define VM_FEAT_NEXT_RIP  (1u << 0) /* exit.insn_len is valid on instruction exits (SVM NRIPS, VMX) */
 #define VM_FEAT_DECODE    (1u << 1) /* exit.insn_bytes are valid on nested page faults */
+#define VM_FEAT_TSC_SCALE (1u << 2) /* vcpu_state's tsc_ratio may be another than 1 */
 
 /* The root task finds this at the address that its first thread gets as argument (rdi); read-only. The slots CAP_TASK,
  * CAP_THREAD and CAP_QUOTA are filled. */

@@ -20,7 +20,7 @@ enum vcpu_group {
     VCPU_GROUP_BASE = 1 << 0,  /* gpr, rip, rflags, cr0, cr2, cr3, cr4, efer, cs, ss, int_shadow */
     VCPU_GROUP_SEG = 1 << 1,   /* ds, es, fs, gs, ldtr, tr, gdtr, idtr */
     VCPU_GROUP_MSR = 1 << 2,   /* star .. pat, kernel_gs_base, sysenter, dr6, dr7, xcr0, debugctl */
-    VCPU_GROUP_TSC = 1 << 3,   /* tsc_offset */
+    VCPU_GROUP_TSC = 1 << 3,   /* tsc_offset, tsc_ratio */
     VCPU_GROUP_FPU = 1 << 4,   /* resets the FPU to its initial state (set only) */
 };
 
@@ -56,6 +56,7 @@ enum vcpu_invalid {
     VCPU_INVALID_CR0, VCPU_INVALID_CR4, VCPU_INVALID_EFER, VCPU_INVALID_CR3, VCPU_INVALID_SEGMENT,
     VCPU_INVALID_EVENT, VCPU_INVALID_XCR0, VCPU_INVALID_DR, VCPU_INVALID_MSR, VCPU_INVALID_RFLAGS,
     VCPU_INVALID_HARDWARE, /* VMRUN/VMENTRY itself refused */
+    VCPU_INVALID_TSC_RATIO,
 };
 
 /* Register order of gpr[]: the hardware's encoding. */
@@ -113,6 +114,8 @@ struct vcpu_exit {
 };
 #define VCPU_ACCESS_PT_WALK (1u << 8) /* the fault came from the guest's page-table walk */
 
+#define VCPU_TSC_RATIO_1 (1ull << 32)
+
 struct vcpu_state {
     struct vcpu_run run;
     struct vcpu_exit exit;
@@ -130,8 +133,9 @@ struct vcpu_state {
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, dr6, dr7, xcr0, debugctl, tsc_aux;
-    /* TSC: guest TSC = host TSC + offset */
-    uint64_t tsc_offset;
+    /* TSC: guest TSC = host TSC * ratio / VCPU_TSC_RATIO_1 + offset. Another ratio than 1 needs VM_FEAT_TSC_SCALE; it
+     * is from 1/256 to below 256, and the same in all vcpus of a guest that is to have one TSC. */
+    uint64_t tsc_offset, tsc_ratio;
 };
 
 _Static_assert(sizeof(struct vcpu_seg) == 16, "vcpu_seg layout");

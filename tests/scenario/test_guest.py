@@ -40,6 +40,12 @@ def test_time_keeps_up(system):
         assert session.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource") in ("tsc", "kvm-clock")
 
 
+def test_tsc_of_a_processor_without_scaling(system):
+    with system.boot(caps="", vm=', ext_args = { "--tsc-khz", "123456" }') as session:
+        session.expect(r"uvmm: --tsc-khz 123456: this processor cannot scale a guest's TSC, which has its \d+ kHz; leave the option out", 60)
+        session.expect("uvmm ended: exited with 1", 30)
+
+
 def test_memory_above_the_hole(system):
     system.machine = ["-m", "8G", "-display", "none"]
     with system.boot(mem=3500) as session:

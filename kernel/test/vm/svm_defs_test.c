@@ -172,6 +172,7 @@ static void test_fields(void **state)
     assert_int_equal(SVM_TLB_FLUSH_GUEST, 3);
     assert_int_equal(MSR_VM_CR, 0xc0010114);
     assert_int_equal(MSR_VM_HSAVE_PA, 0xc0010117);
+    assert_int_equal(MSR_TSC_RATIO, 0xc0000104);
     assert_int_equal(VM_CR_SVMDIS, 0x10);
     assert_int_equal(EFER_SVME, 0x1000);
     assert_int_equal(VCPU_EVENT_VALID, 0x80000000);
@@ -181,6 +182,7 @@ static void test_fields(void **state)
     assert_int_equal(VCPU_EVENT_SOFTINT, 0x400);
     assert_int_equal(CPUID_SVM_NP, 0x1);
     assert_int_equal(CPUID_SVM_NRIPS, 0x8);
+    assert_int_equal(CPUID_SVM_TSC_RATE, 0x10);
     assert_int_equal(CPUID_SVM_FLUSH_BY_ASID, 0x40);
     assert_int_equal(CPUID_SVM_DECODE_ASSISTS, 0x80);
     assert_int_equal(CPUID_SVM_PAUSE_FILTER, 0x400);

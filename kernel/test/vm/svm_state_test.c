@@ -259,7 +259,8 @@ static void test_round_trip(void **state)
     s->star = 12, s->lstar = 13, s->cstar = 14, s->sfmask = 15, s->kernel_gs_base = 16;
     s->sysenter_cs = 17, s->sysenter_esp = 18, s->sysenter_eip = 19;
     s->pat = 0x0105060007040706, s->dr6 = 0xffff0ff1, s->dr7 = 0x401, s->xcr0 = 7, s->tsc_aux = 20;
-    s->tsc_offset = 21;
+    s->tsc_offset = 21, s->tsc_ratio = 0x180000000; /* MSR_TSC_RATIO's format is the ABI's */
+    svm_cpu.limits.tsc_scale = true;
     want = *s;
     unsigned resets = fake_fpu_resets;
     assert_int_equal(load(GROUPS | VCPU_GROUP_FPU), SK_OK);

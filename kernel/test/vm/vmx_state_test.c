@@ -63,6 +63,32 @@ static void test_refuse(void **state)
     assert_memory_equal(before, fake_vmcs, sizeof(before));
 }
 
+/* 32 bits behind the point become 48; without the hardware the field does not exist. */
+static void test_tsc(void **state)
+{
+    (void)state;
+    assert_true(f.state.tsc_ratio == VCPU_TSC_RATIO_1);
+    f.state.tsc_offset = 7;
+    f.state.tsc_ratio = VCPU_TSC_RATIO_1 * 5 / 2;
+    assert_int_equal(load(VCPU_GROUP_TSC), SK_EINVAL);
+    assert_int_equal(f.state.exit.qual, VCPU_INVALID_TSC_RATIO);
+    assert_int_equal(fake_vmcs[0x2010], 0);
+    assert_int_equal(fake_vmcs[0x2032], 0);
+    vmx_cpu.limits.tsc_scale = true;
+    assert_int_equal(load(VCPU_GROUP_TSC), SK_OK);
+    assert_int_equal(fake_vmcs[0x2010], 7);
+    assert_true(fake_vmcs[0x2032] == 5ull << 47);
+    f.state.tsc_ratio = 0;
+    vmx_state_get(&f.v, VCPU_GROUP_TSC);
+    assert_true(f.state.tsc_ratio == VCPU_TSC_RATIO_1 * 5 / 2);
+    static const uint64_t bad[] = {0, 0xffffff, 1ull << 40, UINT64_MAX};
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        f.state.tsc_ratio = bad[i];
+        assert_int_equal(load(VCPU_GROUP_TSC), SK_EINVAL);
+    }
+    assert_true(fake_vmcs[0x2032] == 5ull << 47);
+}
+
 /* Attributes that mean nothing are made what VM entry asks for. [SDM-3 27.3.1.2] */
 static void test_segments(void **state)
 {
@@ -223,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_reset, setup),
         cmocka_unit_test_setup(test_refuse, setup),
+        cmocka_unit_test_setup(test_tsc, setup),
         cmocka_unit_test_setup(test_segments, setup),
         cmocka_unit_test_setup(test_control_registers, setup),
         cmocka_unit_test_setup(test_pae, setup),

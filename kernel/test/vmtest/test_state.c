@@ -142,6 +142,36 @@ static void test_tsc(struct vm *vm)
     CHECK_EQ(host_tsc_aux(), 0);
 }
 
+/* The guest's TSC at three times and a third of the speed, if the hardware can do that; a ratio out of bounds never. */
+static void test_tsc_ratio(struct vm *vm)
+{
+    static const uint64_t bad[] = { 0, VCPU_TSC_RATIO_1 >> 9, VCPU_TSC_RATIO_1 << 8, 3 * VCPU_TSC_RATIO_1 };
+    struct vcpu_state *s = vm->s;
+    bool can = (sys_kinfo()->vm_features & VM_FEAT_TSC_SCALE) != 0;
+
+    VM_LOAD64(vm, g64_tsc);
+    for (unsigned i = 0; i < 3u + !can; i++) {
+        s->tsc_ratio = bad[i];
+        s->dirty |= VCPU_GROUP_TSC;
+        CHECK_EQ(sys_vcpu_run(vm->vcpu).value, SK_EINVAL);
+        CHECK_EQ(s->exit.qual, VCPU_INVALID_TSC_RATIO);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t ratio = i ? VCPU_TSC_RATIO_1 / 3 : can ? 3 * VCPU_TSC_RATIO_1 : VCPU_TSC_RATIO_1, before = rdtsc();
+
+        VM_LOAD64(vm, g64_tsc);
+        s->tsc_ratio = can ? ratio : VCPU_TSC_RATIO_1;
+        s->dirty |= VCPU_GROUP_TSC;
+        CHECK_EXIT(vm, VCPU_EXIT_HLT);
+        uint64_t guest = vm_data(vm, 0), after = rdtsc();
+        CHECK(guest >= (unsigned __int128)before * s->tsc_ratio >> 32);
+        CHECK(guest <= (unsigned __int128)after * s->tsc_ratio >> 32);
+        s->tsc_ratio = 0;
+        CHECK_EQ(sys_vcpu_get(vm->vcpu, VCPU_GROUP_TSC), SK_OK);
+        CHECK_EQ(s->tsc_ratio, can ? ratio : VCPU_TSC_RATIO_1);
+    }
+}
+
 /* DR0 and DR3 of two vcpus, alternately in the same registers. */
 static void test_debug_registers(struct vm *vm)
 {
@@ -170,6 +200,7 @@ const struct test tests_state[] = {
     { "refused state", test_refused },
     { "groups", test_groups },
     { "TSC offset and TSC_AUX", test_tsc },
+    { "TSC ratio", test_tsc_ratio },
     { "debug registers of two vcpus", test_debug_registers },
     { NULL, NULL },
 };

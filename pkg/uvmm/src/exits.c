@@ -69,8 +69,12 @@ static enum insn_error insn_fetch(struct insn *i)
     uint64_t rip = mode == INSN_64 ? s->rip : (s->cs.base + s->rip) & 0xffffffff;
     uint8_t bytes[INSN_MAX];
 
+    /* What the hardware fetched may end with a page: then the rest is in memory. */
     if (s->exit.insn_bytes_len > 0 && s->exit.insn_bytes_len <= sizeof(s->exit.insn_bytes)) {
-        return insn_decode(s->exit.insn_bytes, s->exit.insn_bytes_len, mode, i);
+        enum insn_error err = insn_decode(s->exit.insn_bytes, s->exit.insn_bytes_len, mode, i);
+        if (err != INSN_TRUNCATED) {
+            return err;
+        }
     }
     return insn_decode(bytes, paging_fetch(&p, rip, bytes, sizeof(bytes)), mode, i);
 }

@@ -11,6 +11,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "cpu/pvclock.h"
+#include "cpu/tsc.h"
 #include "dev/ioapic.h"
 #include "dev/lapic.h"
 #include "dev/pic.h"
@@ -46,7 +47,7 @@ static int platform_init(void)
 {
     const struct kinfo *k = sys_kinfo();
 
-    cpuid_init(&(struct cpuid_host){host_leaf, k->xcr0_supported, k->tsc_hz});
+    cpuid_init(&(struct cpuid_host){host_leaf, k->xcr0_supported, tsc_guest_hz()});
     msr_reset();
     pvclock_reset();
     int err = lapic_init();

@@ -2,6 +2,7 @@
 /* uvmm: runs one virtual machine, a PC described by a device tree, as an unprivileged program. Start: options, files,
  * guest RAM, platform, devices, kernel; then the run loop until the VM ends, or from the kernel on when it restarts. */
 #include "console_priv.h"
+#include "cpu/tsc.h"
 #include "device_tree.h"
 #include "file.h"
 #include "gmem_priv.h"
@@ -62,7 +63,8 @@ static int setup(const struct options *o)
     struct device_tree tree;
 
     if (device_tree_load(o->dtb, o->dtb_count, &tree) != 0 || guest_setup() != 0 || memory_init() != 0 ||
-        vcpus_init(o, &tree) != 0 || monitor_init(o->monitor) != 0 || console_log_connect() != 0) {
+        vcpus_init(o, &tree) != 0 || (o->tsc_khz != 0 && tsc_scale(o->tsc_khz) != 0) || monitor_init(o->monitor) != 0 ||
+        console_log_connect() != 0) {
         return -1;
     }
     vm_end_policy(o->restart_on_reset, o->restart_on_crash);

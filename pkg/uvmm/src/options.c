@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Options, by getopt_long: values glued to the letter (as vmm.lua does) or separate.
 #include "options.h"
+#include "cpu/tsc.h"
 #include "log.h"
 #include "smp.h"
 
@@ -12,7 +13,7 @@
 
 #define SHORT ":k:r:d:c:b:vqD:h"
 
-enum { OPT_CPUS = 0x100, OPT_ON_RESET, OPT_ON_CRASH, OPT_MONITOR }; /* have no letter */
+enum { OPT_CPUS = 0x100, OPT_TSC_KHZ, OPT_ON_RESET, OPT_ON_CRASH, OPT_MONITOR }; /* have no letter */
 
 static const struct option long_options[] = {
     {"kernel", required_argument, NULL, 'k'},
@@ -24,6 +25,7 @@ static const struct option long_options[] = {
     {"quiet", no_argument, NULL, 'q'},
     {"debug", required_argument, NULL, 'D'},
     {"cpus", required_argument, NULL, OPT_CPUS},
+    {"tsc-khz", required_argument, NULL, OPT_TSC_KHZ},
     {"monitor", no_argument, NULL, OPT_MONITOR},
     {"help", no_argument, NULL, 'h'},
     {"on-reset", required_argument, NULL, OPT_ON_RESET},
@@ -32,7 +34,7 @@ static const struct option long_options[] = {
 };
 
 static const char usage[] = "uvmm: options: -k|--kernel FILE -d|--dtb FILE... [-r|--ramdisk FILE] [-c|--cmdline TEXT] "
-                            "[--cpus N] [-b|--rambase 0] [-v|--verbose]... "
+                            "[--cpus N] [--tsc-khz N] [-b|--rambase 0] [-v|--verbose]... "
                             "[-q|--quiet] [-D|--debug [CLASS=]LEVEL] "
                             "[--on-reset restart|exit] [--on-crash exit|restart] [--monitor]";
 
@@ -69,6 +71,20 @@ static int cpus_set(struct options *o, const char *text)
         return -1;
     }
     o->cpus = (unsigned)n;
+    return 0;
+}
+
+static int tsc_khz_set(struct options *o, const char *text)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 0);
+    if (errno != 0 || *end != '\0' || text[0] == '-' || n < TSC_KHZ_MIN || n > TSC_KHZ_MAX) {
+        log_error(LOG_BOOT, "--tsc-khz %s: not a frequency in kHz; give %u to %u", text, TSC_KHZ_MIN, TSC_KHZ_MAX);
+        return -1;
+    }
+    o->tsc_khz = n;
     return 0;
 }
 
@@ -142,6 +158,8 @@ static int option_apply(struct options *o, int c, unsigned *verbose, int argc, c
         return debug_set(optarg);
     case OPT_CPUS:
         return cpus_set(o, optarg);
+    case OPT_TSC_KHZ:
+        return tsc_khz_set(o, optarg);
     case OPT_MONITOR:
         o->monitor = true;
         return 0;

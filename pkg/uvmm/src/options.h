@@ -11,7 +11,8 @@ struct options {
     const char *kernel, *ramdisk, *cmdline;
     const char *dtb[DEVICE_TREES_MAX];
     unsigned dtb_count;
-    unsigned cpus; /* 0: as many as the device tree says */
+    unsigned cpus;    /* 0: as many as the device tree says */
+    uint64_t tsc_khz; /* 0: the host's */
     bool restart_on_reset, restart_on_crash;
     bool monitor; /* on the VM's console */
 };

@@ -41,12 +41,13 @@ int guest_setup(void)
 
 void vcpu_state_reset(struct vcpu *v)
 {
-    uint64_t tsc_offset = v->state->tsc_offset;
+    uint64_t tsc_offset = v->state->tsc_offset, tsc_ratio = v->state->tsc_ratio;
 
     /* `run` and `exit` are not the processor's state; the FPU's keeps its value [SDM-3 table 9-1]. */
     memcpy((char *)v->state + offsetof(struct vcpu_state, gpr), (char *)&reset_state + offsetof(struct vcpu_state, gpr),
            sizeof(reset_state) - offsetof(struct vcpu_state, gpr));
     v->state->tsc_offset = tsc_offset;
+    v->state->tsc_ratio = tsc_ratio;
     v->state->run = (struct vcpu_run){0};
     v->state->dirty |= VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC;
     v->nmi_pending = v->unhalt = false;

@@ -64,7 +64,8 @@ static void tlb_prepare(struct vcpu_arch *v)
     v->tlb_generation = generation;
 }
 
-/* XCR0 and TSC_AUX: the host's values are restored behind each run, so that nobody else needs to know. QEMU's TCG does not
+/* XCR0 and TSC_AUX: the host's values are restored behind each run, so that nobody else needs to know. The TSC ratio acts on
+ * guests only. QEMU's TCG does not
  * intercept XSETBV: there the guest sets XCR0 itself, and it is read back. */
 static void switch_in(struct vcpu_arch *v)
 {
@@ -74,6 +75,10 @@ static void switch_in(struct vcpu_arch *v)
     }
     if (v->tsc_aux) {
         msr_write(MSR_TSC_AUX, v->tsc_aux);
+    }
+    if (v->tsc_ratio != vm_this()->tsc_ratio) {
+        msr_write(MSR_TSC_RATIO, v->tsc_ratio);
+        vm_this()->tsc_ratio = v->tsc_ratio;
     }
     vm_dr_load(v->dr);
     tlb_prepare(v);
@@ -224,6 +229,10 @@ static bool svm_cpu_init(void)
     if (svm_cpu.limits.tsc_aux) {
         msr_write(MSR_TSC_AUX, 0);
     }
+    if (svm_cpu.limits.tsc_scale) {
+        msr_write(MSR_TSC_RATIO, VCPU_TSC_RATIO_1);
+    }
+    vm_this()->tsc_ratio = VCPU_TSC_RATIO_1;
     return true;
 }
 
@@ -259,6 +268,10 @@ static void features_init(struct cpuid_regs svm)
     }
     if (svm.edx & CPUID_SVM_DECODE_ASSISTS) {
         svm_ops.features |= VM_FEAT_DECODE;
+    }
+    if (svm.edx & CPUID_SVM_TSC_RATE) {
+        svm_ops.features |= VM_FEAT_TSC_SCALE;
+        svm_cpu.limits.tsc_scale = true;
     }
     svm_cpu.features = svm_ops.features;
 }

@@ -30,7 +30,7 @@ struct vcpu_arch {
     struct guest_arch *guest;
     struct vcpu_state *state;
     struct fpu_state *fpu;
-    uint64_t xcr0, tsc_aux;
+    uint64_t xcr0, tsc_aux, tsc_ratio;
     uint64_t dr[4];
     uint64_t injected; /* EVENTINJ at the last entry */
     bool tcg_window;   /* V_IRQ was set at the last entry; svm_tcg.c only */

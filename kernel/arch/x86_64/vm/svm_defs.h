@@ -273,6 +273,7 @@ enum svm_exitcode {
 #define SVM_MSR_WRITE   1u /* EXITINFO1 of MSR [APM-2 15.11] */
 
 /* MSRs. [APM-2 15.30], [APM-2 A] */
+#define MSR_TSC_RATIO   0xc0000104u
 #define MSR_VM_CR       0xc0010114u
 #define MSR_VM_HSAVE_PA 0xc0010117u
 #define VM_CR_SVMDIS    (1ull << 4)
@@ -288,6 +289,7 @@ enum svm_exitcode {
 #define CPUID_SVM                 0x8000000au
 #define CPUID_SVM_NP              (1u << 0) /* edx */
 #define CPUID_SVM_NRIPS           (1u << 3)
+#define CPUID_SVM_TSC_RATE        (1u << 4)
 #define CPUID_SVM_FLUSH_BY_ASID   (1u << 6)
 #define CPUID_SVM_DECODE_ASSISTS  (1u << 7)
 #define CPUID_SVM_PAUSE_FILTER    (1u << 10)

@@ -133,6 +133,7 @@ static void request_commit(struct vcpu_arch *v, const struct vm_request *r)
     }
     if (r->dirty & VCPU_GROUP_TSC) {
         v->vmcb->control.tsc_offset = r->s.tsc_offset;
+        v->tsc_ratio = r->s.tsc_ratio;
     }
     if (r->dirty & VCPU_GROUP_FPU) {
         fpu_reset(v);
@@ -248,6 +249,7 @@ void svm_state_get(struct vcpu_arch *v, uint32_t groups)
     }
     if (groups & VCPU_GROUP_TSC) {
         v->state->tsc_offset = v->vmcb->control.tsc_offset;
+        v->state->tsc_ratio = v->tsc_ratio;
     }
     v->state->valid |= groups & VCPU_GROUPS_GET;
 }
@@ -272,6 +274,7 @@ void svm_state_init(struct vcpu_arch *v)
     commit_seg(v, s);
     commit_msr(v, s);
     v->vmcb->control.tsc_offset = 0;
+    v->tsc_ratio = s->tsc_ratio;
     fpu_reset(v);
 }
 

@@ -32,7 +32,8 @@ void vm_init(void)
     }
     kinfo_page()->vm_kind = vm_ops->kind;
     kinfo_page()->vm_features = vm_ops->features;
-    kprintf("kernel: virtual machines: %s with %s%s%s\n", vm_ops->name,
+    kprintf("kernel: virtual machines: %s with %s%s%s%s\n", vm_ops->name,
             vm_ops->kind == VM_VMX ? "EPT" : "nested paging", vm_ops->features & VM_FEAT_NEXT_RIP ? ", next RIP" : "",
-            vm_ops->features & VM_FEAT_DECODE ? ", decode assists" : "");
+            vm_ops->features & VM_FEAT_DECODE ? ", decode assists" : "",
+            vm_ops->features & VM_FEAT_TSC_SCALE ? ", TSC scaling" : "");
 }

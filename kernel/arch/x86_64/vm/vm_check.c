@@ -182,9 +182,16 @@ void vm_request_copy(struct vm_request *r, const struct vcpu_state *s)
         COPY_RANGE(&r->s, s, star, tsc_aux);
     }
     if (r->dirty & VCPU_GROUP_TSC) {
-        r->s.tsc_offset = s->tsc_offset;
+        COPY_RANGE(&r->s, s, tsc_offset, tsc_ratio);
     }
     copy_done();
+}
+
+/* SVM's ratio has 8 bits before the point. */
+static bool tsc_ratio_valid(const struct vm_limits *l, uint64_t ratio)
+{
+    return ratio == VCPU_TSC_RATIO_1 ||
+           (l->tsc_scale && ratio >= VCPU_TSC_RATIO_1 >> 8 && ratio < VCPU_TSC_RATIO_1 << 8);
 }
 
 /* The event is checked against the state that it will meet. */
@@ -217,6 +224,9 @@ enum vcpu_invalid vm_request_check(const struct vm_limits *l, const struct vm_re
     if (!bad && (r->dirty & VCPU_GROUP_MSR)) {
         bad = vm_check_msr(l, &r->s);
     }
+    if (!bad && (r->dirty & VCPU_GROUP_TSC) && !tsc_ratio_valid(l, r->s.tsc_ratio)) {
+        bad = VCPU_INVALID_TSC_RATIO;
+    }
     return bad ? bad : request_check_event(r, now);
 }
 
@@ -238,5 +248,6 @@ void vm_state_reset(struct vcpu_state *s, uint32_t signature)
     s->dr6 = 0xffff0ff0;
     s->dr7 = 0x400;
     s->xcr0 = XCR0_X87;
+    s->tsc_ratio = VCPU_TSC_RATIO_1;
     s->valid = VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC;
 }

@@ -14,6 +14,7 @@ struct vm_limits {
     uint64_t phys_limit; /* 1 << MAXPHYADDR */
     unsigned va_bits;    /* 48 or 57 */
     bool tsc_aux;        /* MSR_TSC_AUX exists */
+    bool tsc_scale;      /* VM_FEAT_TSC_SCALE */
 };
 
 /* Each looks at its group of s (VCPU_GROUP_*) only. cr4_now: what the guest has already, which is always allowed. */

@@ -16,6 +16,7 @@ struct vm_cpu {
     uint32_t tag_next;          /* the next ASID or VPID */
     uint64_t tag_generation;    /* a vcpu's tag is valid while it has this generation; a new vcpu's is 0 */
     struct vcpu_arch *current;  /* VMX: whose VMCS is current */
+    uint64_t tsc_ratio;         /* SVM: of guests, what MSR_TSC_RATIO holds */
 };
 extern struct vm_cpu vm_cpus[CPUS_MAX];
 static inline struct vm_cpu *vm_this(void)

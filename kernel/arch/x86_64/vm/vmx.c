@@ -312,7 +312,7 @@ static bool vmx_cpu_init(void)
     return !vmx_on();
 }
 
-static const struct vm_ops vmx_ops = {
+static struct vm_ops vmx_ops = {
     .name = "VMX",
     .kind = VM_VMX,
     .pt_format = &pt_ept_format,
@@ -334,5 +334,6 @@ const struct vm_ops *vmx_init(const char **why)
         return NULL;
     }
     asm volatile("sidt %0" : "=m"(host_idtr));
+    vmx_ops.features |= vmx_cpu.limits.tsc_scale ? VM_FEAT_TSC_SCALE : 0;
     return &vmx_ops;
 }

@@ -35,7 +35,7 @@ struct vcpu_arch {
     struct guest_arch *guest;
     struct vcpu_state *state;
     struct fpu_state *fpu;
-    uint64_t cr2, dr6, xcr0, tsc_aux;
+    uint64_t cr2, dr6, xcr0, tsc_aux, tsc_ratio;
     uint64_t dr[4];
     uint64_t event;    /* VCPU_EVENT_*, to be delivered at the next entry */
     uint64_t injected; /* event of the last entry */

@@ -29,7 +29,9 @@ static struct vmx_msr host_msr[VMX_MSRS] __attribute__((aligned(16))) = {
 #define PROC_NEEDED                                                                                                    \
     (VMX_PROC_TSC_OFFSET | VMX_PROC_HLT | VMX_PROC_MWAIT | VMX_PROC_RDPMC | VMX_PROC_CR8_LOAD | VMX_PROC_CR8_STORE |   \
      VMX_PROC_IO | VMX_PROC_MSR_BITMAP | VMX_PROC_MONITOR | VMX_PROC_SECONDARY)
-#define PROC2_WANTED (VMX_PROC2_RDTSCP | VMX_PROC2_VPID | VMX_PROC2_PAUSE_LOOP | VMX_PROC2_INVPCID | VMX_PROC2_XSAVES)
+#define PROC2_WANTED                                                                                                   \
+    (VMX_PROC2_RDTSCP | VMX_PROC2_VPID | VMX_PROC2_PAUSE_LOOP | VMX_PROC2_INVPCID | VMX_PROC2_XSAVES |                 \
+     VMX_PROC2_TSC_SCALE)
 
 /* need: refused without; want: taken if it is there. */
 static const struct {
@@ -121,6 +123,7 @@ static void limits_init(void)
     if (!(vmx_cpu.proc2 & VMX_PROC2_RDTSCP)) {
         vmx_cpu.limits.tsc_aux = false;
     }
+    vmx_cpu.limits.tsc_scale = (vmx_cpu.proc2 & VMX_PROC2_TSC_SCALE) != 0;
     vmx_cpu.xcr0 = fpu_xcr0();
     vmx_cpu.signature = cpuid(1, 0).eax;
     /* unrestricted guests may do without protected mode and paging */

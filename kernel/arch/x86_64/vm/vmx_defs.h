@@ -29,6 +29,7 @@ enum vmcs_field {
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_EPT_POINTER = 0x201a,
     VMCS_XSS_EXIT_BITMAP = 0x202c,
+    VMCS_TSC_MULTIPLIER = 0x2032,
     VMCS_GUEST_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
     VMCS_GUEST_DEBUGCTL = 0x2802,
@@ -142,6 +143,7 @@ enum vmx_proc2 {
     VMX_PROC2_PAUSE_LOOP = 1u << 10,
     VMX_PROC2_INVPCID = 1u << 12,
     VMX_PROC2_XSAVES = 1u << 20,
+    VMX_PROC2_TSC_SCALE = 1u << 25,
 };
 /* VM-exit controls. [SDM-3 table 25-13] */
 enum vmx_exit_control {

@@ -181,6 +181,16 @@ static void commit_msr(struct vcpu_arch *v, const struct vcpu_state *s)
     v->tsc_aux = s->tsc_aux;
 }
 
+/* The processor's ratio has 48 bits behind the point. [SDM-3 25.6.5] */
+static void commit_tsc(struct vcpu_arch *v, const struct vcpu_state *s)
+{
+    vmcs_write(VMCS_TSC_OFFSET, s->tsc_offset);
+    v->tsc_ratio = s->tsc_ratio;
+    if (vmx_cpu.limits.tsc_scale) {
+        vmcs_write(VMCS_TSC_MULTIPLIER, s->tsc_ratio << 16);
+    }
+}
+
 static void fpu_reset(struct vcpu_arch *v)
 {
     fpu_forget(v->fpu);
@@ -210,7 +220,7 @@ static void request_commit(struct vcpu_arch *v, const struct vm_request *r)
         commit_msr(v, &r->s);
     }
     if (r->dirty & VCPU_GROUP_TSC) {
-        vmcs_write(VMCS_TSC_OFFSET, r->s.tsc_offset);
+        commit_tsc(v, &r->s);
     }
     if (r->dirty & VCPU_GROUP_FPU) {
         fpu_reset(v);
@@ -330,6 +340,7 @@ void vmx_state_get(struct vcpu_arch *v, uint32_t groups)
     }
     if (groups & VCPU_GROUP_TSC) {
         v->state->tsc_offset = vmcs_read(VMCS_TSC_OFFSET);
+        v->state->tsc_ratio = v->tsc_ratio;
     }
     v->state->valid |= groups & VCPU_GROUPS_GET;
 }
@@ -357,7 +368,7 @@ void vmx_state_init(struct vcpu_arch *v)
     commit_base(v, s);
     commit_seg(s);
     commit_msr(v, s);
-    vmcs_write(VMCS_TSC_OFFSET, 0);
+    commit_tsc(v, s);
     fpu_reset(v);
 }
 

@@ -251,6 +251,13 @@ static void test_options(void **state)
     assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--on-crash=restart"), 0);
     assert_true(o.restart_on_reset && o.restart_on_crash);
     assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--on-crash=again"), -1);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--tsc-khz=2000000"), 0);
+    assert_int_equal(o.tsc_khz, 2000000);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--tsc-khz=9999"), -1);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--tsc-khz=10000001"), -1);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--tsc-khz=-20000"), -1);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--tsc-khz=2GHz"), -1);
+    assert_int_equal(parse(&o, 4, "uvmm", "-kbz", "-dx", "--tsc-khz="), -1);
 }
 
 static void test_cpuid(void **state)
