@@ -25,7 +25,7 @@ vmm.start_vm({ id = 1, mem = 128, mon = false, rd = "rom/ramdisk-x86_64.cpio.gz"
   bootargs = "console=hvc0 earlyprintk=1 rdinit=/bin/sh", kernel = "rom/bzImage", log = L4.Env.log, ext_caps = { qdrv = disk } });
 a_while(90)
 for i = 1, %(kills)d do
-  a_while(10)
+  a_while(12 - i) -- also while it still looks for the disk
   drv:kill()
   print("killed " .. i)
   a_while(5) -- QEMU 7.2 crashes when an NVMe controller is reset that has commands in flight
@@ -35,7 +35,6 @@ print("all killed")
 """
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("option", ["", "--packed"], ids=["split", "packed"])
 def test_guest_works_on(system, option):
     image = system.disk(64)

@@ -91,6 +91,7 @@ void session_unused(void *ctx)
 
     if (c->state != CLIENT_READY) {
         drop(&c->changed);
+        drop(&c->lifeline);
         if (c->state == CLIENT_BUSY) {
             c->state = CLIENT_UNUSED; /* does not wait for its disk any more */
         }
@@ -204,6 +205,7 @@ static int64_t op_bind_ready(struct client *c, struct msg *m)
         client_use(c);
     }
     drop(&c->changed);
+    drop(&c->lifeline);
     c->changed = cap;
     return SK_OK;
 }
@@ -502,8 +504,6 @@ static int64_t session_device_call(struct client *c, struct msg *m, struct msg *
         return op_signal(c, m, m->op == BLK_SET_VRING_KICK);
     case BLK_SET_INFLIGHT:
         return op_record(c, m);
-    case BLK_SET_LIFELINE:
-        return op_lifeline(c, m);
     case BLK_RESET:
         return op_reset(c, m);
     case BLK_SET_FEATURES:
@@ -529,6 +529,8 @@ int64_t session_call(void *ctx, struct msg *request, struct msg *reply)
         return op_status(c, reply);
     case BLK_BIND_READY:
         return op_bind_ready(c, request);
+    case BLK_SET_LIFELINE:
+        return op_lifeline(c, request);
     default: {
         int64_t err = client_status(c);
 

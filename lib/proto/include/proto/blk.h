@@ -6,9 +6,9 @@
  * Life of a session: BLK_BIND_READY (ends and forgets what an earlier holder of the gate left) -> BLK_GET_STATUS
  * until it is not SK_EAGAIN (the back-end still looks for the disk; the signal is raised when that changes) ->
  * BLK_GET_FEATURES -> BLK_SET_FEATURES -> BLK_ADD_MEM_REG for all guest memory -> per queue SET_VRING_NUM, ADDR,
- * BASE, CALL, KICK, ENABLE. With LIFELINE and INFLIGHT a front-end survives the end of the back-end: it opens a session
- * with the next one behind the same gate, and nothing is lost. The queue runs from ENABLE(1) on. BLK_RESET at any time ends all queues after their
- * requests in flight have ended, and forgets features and queues, but not memory. The session ends when nobody can
+ * BASE, CALL, KICK, ENABLE. The queue runs from ENABLE(1) on. With LIFELINE and INFLIGHT a front-end survives the end
+ * of the back-end: it opens a session with the next one behind the same gate, and nothing is lost. BLK_RESET at any
+ * time ends all queues after their requests in flight have ended, and forgets features and queues, but not memory. The session ends when nobody can
  * call the gate any more. An operation that must wait for requests in flight (RESET, GET_VRING_BASE, BIND_READY)
  * does so for a moment; then it says SK_EAGAIN, nothing has changed but that the queues take no more, and the
  * ready signal is raised when it is worth trying again. A violation of the virtio protocol by the guest breaks the
@@ -46,5 +46,6 @@ enum blk_op {
                          new queue. With what an earlier back-end left, the queue goes on where that one ended, whatever
                          SET_VRING_BASE said, and what was in flight is done again. SK_EINVAL, SK_ERANGE. */
     BLK_SET_LIFELINE, /* in: cap gate (CALL). The back-end keeps it, and never calls it, until the session ends: whoever
-                         bound the gate with GATE_NOTIFY_UNUSED learns of the back-end's end, however that came. */
+                         bound the gate with GATE_NOTIFY_UNUSED learns of the back-end's end, however that came. At any
+                         time after BLK_BIND_READY, also before the disk has been found. */
 };

@@ -193,14 +193,19 @@ static const struct virtio_ops blk_ops = {
 /* --- start --- */
 
 /* Asks once, and waits for an answer until the deadline. SK_EAGAIN: ask again. */
-static int64_t blk_ask(struct blk *b, bool *bound, uint64_t deadline)
+static int64_t blk_ask(struct blk *b, uint64_t deadline)
 {
     uint8_t status;
-    int64_t err = *bound ? SK_OK : blk_bind_state(b, deadline);
+    int64_t err = SK_OK;
 
-    if (err >= 0) {
-        *bound = true;
-        err = blk_status(b, deadline, &status);
+    if (!b->bound) {
+        err = blk_bind_state(b, deadline);
+        err = err < 0 ? err : blk_bound(b);
+    }
+    err = err < 0 ? err : blk_status(b, deadline, &status);
+    if (err == SK_EGONE) { // the server has ended; there may be another one
+        b->bound = false;
+        return SK_EAGAIN;
     }
     return err == SK_EAGAIN && !server_poll(deadline) ? SK_ETIMEDOUT : err;
 }
@@ -209,11 +214,10 @@ static int64_t blk_ask(struct blk *b, bool *bound, uint64_t deadline)
 static int64_t blk_wait_ready(struct blk *b)
 {
     uint64_t start = sys_now_ns(), wait = WAIT_SAY_NS;
-    bool bound = false;
 
     for (;;) {
-        int64_t err = blk_ask(b, &bound, start + wait);
-        uint64_t longest = bound ? WAIT_DISK_NS : WAIT_SERVER_NS;
+        int64_t err = blk_ask(b, start + wait);
+        uint64_t longest = b->bound ? WAIT_DISK_NS : WAIT_SERVER_NS;
 
         if (err == SK_EAGAIN) {
             continue;
@@ -221,7 +225,7 @@ static int64_t blk_wait_ready(struct blk *b)
         if (err != SK_ETIMEDOUT || wait == longest) {
             return err;
         }
-        log_warn(LOG_VIRTIO, "%s: waiting for %s behind '%s'", b->name, bound ? "the disk" : "the block server",
+        log_warn(LOG_VIRTIO, "%s: waiting for %s behind '%s'", b->name, b->bound ? "the disk" : "the block server",
                  b->cap_name);
         wait = longest;
     }

@@ -51,15 +51,25 @@ static void call_begin(struct blk *b)
     }
 }
 
-/* True: a server has our state signal. */
-static bool call_ended(struct blk *b)
+/* SK_OK: a server has our state signal and the lifeline. SK_EAGAIN: the thread still waits for one. SK_EGONE: call
+ * again. */
+static int64_t call_end(struct blk *b)
 {
-    if (b->lost.calling && __atomic_load_n(&b->lost.called, __ATOMIC_ACQUIRE)) {
-        sk_thread_destroy(&b->lost.caller);
-        b->lost.calling = false;
-        b->lost.bound = b->lost.result >= 0;
+    if (b->bound) {
+        return SK_OK;
     }
-    return b->lost.bound;
+    if (!b->lost.calling) {
+        return SK_EGONE;
+    }
+    if (!__atomic_load_n(&b->lost.called, __ATOMIC_ACQUIRE)) {
+        return SK_EAGAIN;
+    }
+    sk_thread_destroy(&b->lost.caller);
+    b->lost.calling = false;
+    if (b->lost.result < 0) {
+        return b->lost.result == SK_ECAP ? SK_ECAP : SK_EGONE;
+    }
+    return blk_bound(b);
 }
 
 /* --- errors instead of service --- */
@@ -193,7 +203,7 @@ void blk_server_lost(struct blk *b, int64_t err)
         return;
     }
     b->server_lost = true;
-    b->lost.bound = false;
+    b->bound = false;
     log_warn(LOG_VIRTIO,
              "%s: the block server behind '%s' is gone (%s): the guest waits for the next one, %llu s at most", b->name,
              b->cap_name, sk_strerror(err), (unsigned long long)(b->patience_ns / BLK_SECOND_NS));
@@ -237,8 +247,7 @@ static void served_again(struct blk *b)
     int64_t err = session_restore(b);
 
     if (blk_means_lost(err)) { /* blk_server_lost() did nothing: we are still at it */
-        b->open = false;
-        b->lost.bound = false;
+        b->open = b->bound = false;
         call_begin(b);
         return;
     }
@@ -262,25 +271,18 @@ void blk_lost_event(struct blk *b)
         b->lost.waiting = true;
         sys_signal_timer(b->lost.patience.cap, sys_now_ns() + b->patience_ns);
     }
-    if (!call_ended(b)) {
-        if (!b->lost.calling) {
-            if (b->lost.result == SK_ECAP) {
-                fail_begin(b, "its gate is gone");
-                return;
-            }
-            call_begin(b);
-        }
-        return;
-    }
-    int64_t err = blk_status(b, sys_now_ns() + BLK_CALL_NS, &status);
+    int64_t err = call_end(b);
+    err = err < 0 ? err : blk_status(b, sys_now_ns() + BLK_CALL_NS, &status);
     if (err >= 0) {
         b->lost.waiting = false;
         served_again(b);
-    } else if (blk_means_lost(err)) {
-        b->lost.bound = false;
-        call_begin(b);
+    } else if (err == SK_ECAP) {
+        fail_begin(b, "its gate is gone");
     } else if (err == SK_ENODEV) {
         fail_begin(b, "the new block server has no such disk");
+    } else if (blk_means_lost(err)) {
+        b->bound = false;
+        call_begin(b);
     }
 }
 

@@ -29,7 +29,6 @@ struct blk_queue {
 struct blk_lost {
     bool waiting;         /* since the patience timer was set */
     bool calling, called; /* a thread waits for a server; it has ended */
-    bool bound;           /* a server has our state signal */
     bool failing;         /* requests end with errors */
     int64_t result;       /* of the thread's call */
     struct sk_thread caller;
@@ -44,10 +43,11 @@ struct blk {
     const char *name, *cap_name;
     cap_t gate;
     bool mmio;        /* the transport */
+    bool bound;       /* a server has our state signal and the lifeline */
     bool open;        /* the server knows our memory */
     bool server_lost; /* it has ended; blk_lost.c looks for the next one */
     uint64_t patience_ns;
-    struct server_source lifeline; /* gate that the server holds while the session lasts */
+    struct server_source lifeline; /* gate that the server holds as long as it lives */
     cap_t record_cap;              /* INFLIGHT_BYTES for each queue */
     uint8_t *record;
     struct blk_lost lost;
@@ -78,7 +78,9 @@ int64_t blk_memory_add(struct blk *b);
 int64_t blk_bind_state(struct blk *b, uint64_t deadline);
 /* SK_EAGAIN, SK_ENODEV, SK_EBUSY as in proto/blk.h. */
 int64_t blk_status(struct blk *b, uint64_t deadline, uint8_t *status);
-/* Begins a session with a server that has our state signal: memory, lifeline. */
+/* A server has taken our state signal: gives it the lifeline. */
+int64_t blk_bound(struct blk *b);
+/* Begins a session with a server that is ready for it. */
 int64_t blk_begin(struct blk *b);
 int64_t blk_set_features(struct blk *b, uint64_t features);
 #define CONFIG_WRITEBACK ((unsigned)offsetof(struct virtio_blk_config, writeback))

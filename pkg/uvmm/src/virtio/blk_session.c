@@ -99,12 +99,20 @@ static int64_t lifeline_call(void *ctx, struct msg *request, struct msg *reply)
     return SK_ENOSYS;
 }
 
+/* The server of a session has ended, or one that has our state signal and was not ready for a session yet. */
 static void lifeline_cut(void *ctx)
 {
-    blk_server_lost(ctx, SK_EGONE);
+    struct blk *b = ctx;
+
+    if (b->open && !b->server_lost) {
+        blk_server_lost(b, SK_EGONE);
+    } else {
+        b->bound = false;
+        sys_signal_raise(b->state.cap);
+    }
 }
 
-/* A gate for each session: the server's capability is the only one that could call it. */
+/* A gate for each server: its capability is the only one that could call it. */
 static int64_t lifeline_give(struct blk *b)
 {
     struct msg m;
@@ -116,21 +124,27 @@ static int64_t lifeline_give(struct blk *b)
     }
     msg_begin(&m, BLK_SET_LIFELINE);
     msg_put_cap(&m, b->lifeline.cap, RIGHT_CALL);
-    err = blk_call_plain(b, &m);
-    if (err >= 0) {
-        err = server_release_calls(&b->lifeline);
-    }
+    err = msg_call(&m, b->gate, sys_now_ns() + BLK_CALL_NS);
+    err = err < 0 ? err : msg_end(&m);
+    err = err < 0 ? err : server_release_calls(&b->lifeline);
     if (err < 0) {
         server_remove(&b->lifeline);
     }
     return err == SK_ENOSYS ? SK_OK : err; // an older server: its end is noticed later
 }
 
+int64_t blk_bound(struct blk *b)
+{
+    int64_t err = lifeline_give(b);
+
+    b->bound = err >= 0;
+    return err;
+}
+
 int64_t blk_begin(struct blk *b)
 {
     int64_t err = blk_memory_add(b);
 
-    err = err < 0 ? err : lifeline_give(b);
     b->open = err >= 0;
     return err;
 }

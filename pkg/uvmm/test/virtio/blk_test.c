@@ -570,6 +570,51 @@ static void test_server_dies(void **state)
     assert_true(srv.queue[0].enabled);
 }
 
+/* The next one ends while it still looks for the disk. */
+static void test_server_dies_before_ready(void **state)
+{
+    (void)state;
+    start();
+    server_ends();
+    srv.status = SK_EAGAIN;
+    server_comes();
+    assert_int_equal(srv.lifelines, 1);
+    assert_int_equal(srv.regions, 0);
+    assert_null(fake.thread);
+    server_ends();
+    srv.status = SK_OK;
+    server_comes();
+    assert_int_equal(srv.lifelines, 1);
+    assert_true(srv.queue[0].enabled);
+    assert_int_equal(fake.timer_ns, DEADLINE_NEVER);
+}
+
+static bool first_server_ends(void)
+{
+    static bool ended;
+
+    if (srv.status == SK_EAGAIN && !ended) {
+        ended = true;
+        fake.gate->event(fake.gate->ctx);
+        srv.status = SK_OK; /* and the next one has the disk */
+        srv.ready = CAP_NULL;
+        return true;
+    }
+    return false;
+}
+
+/* The same at the start of the VM. */
+static void test_server_dies_in_probe(void **state)
+{
+    (void)state;
+    srv.status = SK_EAGAIN;
+    fake.poll = first_server_ends;
+    assert_int_equal(probe(), SK_OK);
+    assert_int_equal(srv.lifelines, 2);
+    assert_int_not_equal(srv.ready, CAP_NULL);
+    assert_int_equal(srv.regions, 1);
+}
+
 /* A reset of the device, and a new start, while there is no server. */
 static void test_reset_without_server(void **state)
 {
@@ -725,6 +770,8 @@ int main(void)
         T(test_writeback),
         T(test_slow_reset),
         T(test_server_dies),
+        T(test_server_dies_before_ready),
+        T(test_server_dies_in_probe),
         T(test_reset_without_server),
         T(test_server_dies_in_reset),
         T(test_no_server_in_time),
