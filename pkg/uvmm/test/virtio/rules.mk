@@ -8,10 +8,12 @@ UVMM_VIO_LIBS := virtio sk proto util
 TEST_uvmm-pci_CFLAGS := -I$(SRC)/pkg/uvmm/test/virtio/fake
 TEST_uvmm-virtio_CFLAGS := $(TEST_uvmm-pci_CFLAGS)
 TEST_uvmm-blk_CFLAGS := $(TEST_uvmm-pci_CFLAGS)
+TEST_uvmm-blk-lost_CFLAGS := $(TEST_uvmm-pci_CFLAGS)
 TEST_uvmm-vio_CFLAGS := $(TEST_uvmm-pci_CFLAGS)
 $(call host-test,uvmm-pci,pkg/uvmm/test/virtio/pci_test.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS))
 $(call host-test,uvmm-virtio,pkg/uvmm/test/virtio/virtio_test.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS))
 TEST_uvmm-mmio_CFLAGS := $(TEST_uvmm-pci_CFLAGS)
 $(call host-test,uvmm-mmio,pkg/uvmm/test/virtio/mmio_test.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS))
-$(call host-test,uvmm-blk,pkg/uvmm/test/virtio/blk_test.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS))
+$(call host-test,uvmm-blk-lost,pkg/uvmm/test/virtio/blk_lost_test.c pkg/uvmm/test/virtio/blk_server.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS))
+$(call host-test,uvmm-blk,pkg/uvmm/test/virtio/blk_test.c pkg/uvmm/test/virtio/blk_server.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS))
 $(call fuzz-target,uvmm-vio,pkg/uvmm/test/virtio/vio_fuzz.c $(UVMM_VIO_SRC),$(UVMM_VIO_LIBS),pkg/uvmm/test/virtio/corpus)
