@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Linux's own programs on our disks: file systems under load on namespaces and partitions at once, which the host then checks; and
 what util-linux and hdparm see, discard and refuse."""
+import json
 import os
 import re
 import subprocess
@@ -8,24 +9,33 @@ import subprocess
 import pytest
 from conftest import BUILD, ROOT, SERIAL, run
 from scenario import NED
-from session import fsck, tool
+from session import ANSI, echo_of, fsck, tool
 
 MIB = 1 << 20
 PROGRAMS = ["blkdiscard", "blkzone", "blockdev", "e2fsck", "fstrim", "lsblk", "split"]
 MOUNT = "mount -a; mkdir -p /sys /mnt; mount -t sysfs s /sys"
 
 
+FETCHED = os.path.join(BUILD, "guest", "programs")
+STUBS = os.path.join(FETCHED, "fio-libraries")  # for all that fio could drive besides disks
+
+
 def host(*command):
-    path = os.environ["PATH"] + ":/usr/sbin:/sbin:" + os.path.join(BUILD, "guest", "programs")
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin:" + FETCHED
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path, "LD_LIBRARY_PATH": STUBS})
+
+
+def fetch(program):
+    return [program] if host(os.path.join(ROOT, "tools/guest/fetch-program"), FETCHED, program, program).returncode == 0 else []
 
 
 @pytest.fixture(scope="session")
 def ramdisk(tmp_path_factory):
     """The default guest's ramdisk with more programs, in /sbin."""
     out = str(tmp_path_factory.mktemp("guest") / "test.cpio.gz")
-    fetched = host(os.path.join(ROOT, "tools/guest/fetch-program"), os.path.join(BUILD, "guest", "programs"), "hdparm", "hdparm")
-    programs = PROGRAMS + (["hdparm"] if fetched.returncode == 0 else [])
+    programs = PROGRAMS + fetch("hdparm") + fetch("fio")
+    if "fio" in programs:
+        run(os.path.join(ROOT, "tools/guest/stub-libraries"), os.path.join(FETCHED, "fio"), STUBS, "libc.", "libm.", "libz.", "libaio.")
     made = host(os.path.join(ROOT, "tools/guest/mkramdisk"), *(x for p in programs for x in ("-p", p)), os.path.join(BUILD, "guest"), out)
     assert made.returncode == 0, made.stderr
     return out
@@ -271,3 +281,63 @@ def test_errors_that_pass(system):
         assert "I/O error" not in session.run("dmesg")
         session.power_off()
     assert fsck(image) is None
+
+
+FIO = """package.path = "rom/?.lua";
+local L4 = require "L4";
+local vmm = require "vmm";
+local l = L4.default_loader;
+local drv, ctl, c1 = l:new_channel(), l:new_channel(), l:new_channel();
+local io_busses = { nvme = 1 }
+vmm.start_io(io_busses, "rom/test.vbus");
+l.log_fab = l:new_channel();
+l:start({ caps = { cons = l.log_fab:svr() }, log = L4.Env.log }, "rom/cons -c vm1");
+l:start({ caps = { vbus = io_busses.nvme, cl1 = c1:svr() }, log = { "nvme", "g" } },
+        "rom/nvme-drv --console --client cl1 --device %s:n1 --ds-max 5");
+vmm.start_vm({ id = 1, mem = 160, rd = "rom/test.cpio.gz", fdt = "rom/virt-pc.dtb", kernel = "rom/bzImage",
+  bootargs = "console=hvc0 rdinit=/bin/sh", log = { "vm1", "w" }, ext_caps = { qdrv = c1 } });"""
+
+
+def on_console(session, command, end):
+    """A command to the driver, and back to the guest; what it printed."""
+    session.child.send("\x05connect nvme\r")
+    session.expect("connected to nvme", 30)
+    session.child.send(command + "\r")
+    session.expect(echo_of(command), 30)
+    session.expect(end, 30)
+    text = ANSI.sub("", session.child.before + session.child.after)
+    session.child.send("\x05connect vm1\r")
+    session.expect("connected to vm1", 30)
+    session.child.send("\r")
+    session.wait_prompt(30)
+    return text
+
+
+JOBS = [("randrw", "--bssplit=512/10:4k/50:16k/20:128k/20 --size=24M --iodepth=16 --fsync=32"), ("write", "--bs=64k --size=8M --iodepth=4 --fsync=8"),
+        ("randtrim", "--bs=64k --size=16M --iodepth=2"), ("read", "--bs=256k --size=32M --iodepth=8")]
+
+
+def test_fio_counts(system, ramdisk):
+    """What fio counts in the guest is what the driver counts: requests and bytes in each direction to the last one, times as far as they can."""
+    use(system, ramdisk)
+    system.modules += ["cons"]
+    add_drive(system, mib=64)
+    with system.boot(ned=FIO % SERIAL, msis="Property.num_msis = 6;") as session:
+        session.wait_prompt()
+        if "not found" in session.run("ls /sbin/fio"):
+            pytest.skip("Debian's package fio could not be fetched")
+        session.run(MOUNT + "; echo none > /sys/block/vda/queue/scheduler; echo 2 > /sys/block/vda/queue/nomerges; mkdir -p /dev/shm")
+        for kind, options in JOBS:
+            on_console(session, "stat reset", r"nvme> ")
+            ok(session, f"/sbin/fio --name=j --filename=/dev/vda --direct=1 --ioengine=libaio --thread --rw={kind} {options} "
+               "--output-format=json --output=/tmp/j", 120)
+            job = json.loads("\n".join(ok(session, "cat /tmp/j")))["jobs"][0]
+            ours = {k: int(v) for k, v in re.findall(r"(\w+\.\w+) (\d+)\s", on_console(session, "counters cl1", r"other\.max_ns \d+\s"))}
+            for fio, name in (("read", "read"), ("write", "write"), ("trim", "discard")):
+                assert (job[fio]["total_ios"], job[fio]["io_bytes"]) == (ours[f"{name}.ops"], ours[f"{name}.bytes"]), (kind, fio, job[fio], ours)
+                if job[fio]["total_ios"]:  # a request's time with us is a part of its time with fio; the clocks are not the same
+                    lat = job[fio]["lat_ns"]
+                    assert 0 < ours[f"{name}.mean_ns"] <= lat["mean"] * 1.05, (kind, fio, lat, ours)
+                    assert ours[f"{name}.max_ns"] <= lat["max"] * 1.05 and ours[f"{name}.p50_ns"] <= ours[f"{name}.p99_ns"] <= ours[f"{name}.max_ns"]
+            assert ours["flush.ops"] == job["sync"]["total_ios"] and job["error"] == 0, (kind, job["sync"], ours)
+            assert ours["zeroes.ops"] == 0 and not any(ours[f"{k}.errors"] for k in ("read", "write", "flush", "discard"))
