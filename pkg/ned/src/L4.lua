@@ -1,15 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- The package "L4" that ned's scripts require. Arguments: the primitives (primitives.c), verbosity.
 --
--- Errors name the script's line: fail() looks for the first caller outside this chunk.
+-- Errors name the script's line: fail() looks for the first caller outside this chunk, and outside of modules that said
+-- L4.is_library().
 local os, verbose = ...
 local L4, Cap, Loader, Task = {}, os.cap, {}, {}
+local libraries = { ["=L4"] = true }
+
+function L4.is_library() libraries[debug.getinfo(2, "S").source] = true end
 
 local function fail(text, ...)
     local level = 2
     while true do
         local info = debug.getinfo(level, "S")
-        if not info or (info.what ~= "C" and info.source ~= "=L4") then break end
+        if not info or (info.what ~= "C" and not libraries[info.source]) then break end
         level = level + 1
     end
     error(text:format(...), level)
@@ -123,6 +127,10 @@ local function create_dataspace(mem, size, flags, align)
     local bytes, super = alignment(align), flags & L4.Mem_alloc_flags.Super_pages ~= 0
     -- Memory in superpages is a guest's: moe leaves it out of what the system itself takes.
     local cap, reason = os.mem_alloc(mem, size, bytes, super and 1 | 2 or 0)
+    if not cap then -- what nobody refers to any more, a former VM's RAM for example, is still there until it is collected
+        collectgarbage()
+        cap, reason = os.mem_alloc(mem, size, bytes, super and 1 | 2 or 0)
+    end
     if not cap then
         local allowed, used, free = os.mem_stat(mem)
         local state = ""
@@ -304,7 +312,13 @@ function Loader:new_channel()
 end
 
 local function make_log(loader, log, name)
-    if is_cap(log) then return log end
+    if is_cap(log) then
+        if os.info(log) ~= "gate" then
+            fail("start '%s': log is no console but %s; give { \"tag\", \"colour\" }, L4.Env.log or a console of cons", name,
+                 names[log] or "a capability of type " .. os.info(log))
+        end
+        return log
+    end
     if log == nil then return create_log(loader.log_fab, name, "") end
     if type(log) ~= "table" then fail("start '%s': log is { \"tag\", \"colour\" } or a capability", name) end
     for k in pairs(log) do

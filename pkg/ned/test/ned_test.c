@@ -73,14 +73,17 @@ static const char tutorial_trace[] =
     "log io red\n"
     "create rom/io kmem 0 prio 0\narg <rom/io>\narg <rom/nvme.vbus>\narg <-v>\narg <rom/nvme.vbus>\n"
     "cap icu type 10 rights 0x3f\ncap iommu type 11 rights 0x3f\ncap ioport type 12 rights 0x3f\n"
-    "cap nvme type 8 rights 0x10\ncap sigma0 type 2 rights 0x3f\nenv SKERRY_EPOCH=1795350896\nenv SKERRY_RSDP=0xf1234\nstart\n"
+    "cap nvme type 8 rights 0x10\ncap sigma0 type 2 rights 0x3f\nenv SKERRY_EPOCH=1795350896\nenv "
+    "SKERRY_RSDP=0xf1234\nstart\n"
     "log nvme g\n"
     "create rom/nvme-drv kmem 0 prio 0\narg <rom/nvme-drv>\narg <-v>\narg <--client>\narg <cl1>\n"
-    "cap cl1 type 8 rights 0x10\ncap vbus type 8 rights 0x8\nenv SKERRY_EPOCH=1795350896\nenv SKERRY_RSDP=0xf1234\nstart\n"
+    "cap cl1 type 8 rights 0x10\ncap vbus type 8 rights 0x8\nenv SKERRY_EPOCH=1795350896\nenv "
+    "SKERRY_RSDP=0xf1234\nstart\n"
     "mem 134217728 align 2097152 flags 3\n"
     "create rom/uvmm kmem 0 prio 0\narg <rom/uvmm>\narg <-drom/virt-pc.dtb>\n"
     "arg <-cconsole=hvc0 rdinit=/bin/sh>\narg <-rrom/rd>\narg <-krom/bzImage>\n"
-    "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x7\nenv SKERRY_EPOCH=1795350896\nenv SKERRY_RSDP=0xf1234\nstart\n";
+    "cap qdrv type 8 rights 0x8\ncap ram type 2 rights 0x7\nenv SKERRY_EPOCH=1795350896\nenv "
+    "SKERRY_RSDP=0xf1234\nstart\n";
 
 static void test_tutorial(void **state)
 {
@@ -143,7 +146,8 @@ static void test_control(void **state)
 static void test_stat(void **state)
 {
     (void)state;
-    os_fake_answer = "client 7\ndisk my disk\ndepth 2\nread.ops 12\nread.histogram.1024 3\nclient b\nnamespace S:n1\nread.ops 13\n";
+    os_fake_answer =
+        "client 7\ndisk my disk\ndepth 2\nread.ops 12\nread.histogram.1024 3\nclient b\nnamespace S:n1\nread.ops 13\n";
     good(HEAD "local s = L4.cast(L4.Proto.Factory, l:new_channel()):stat()\n"
               "assert(#s == 2 and s[1].client == '7' and s[1].disk == 'my disk' and s[1].depth == 2)\n"
               "assert(s[1].read.ops == 12 and s[1].read.histogram[1024] == 3 and s[2].client == 'b')\n"
@@ -292,15 +296,32 @@ static void test_vm_errors(void **state)
     (void)state;
     bad(HEAD "vmm.start_vm{ kernal = 'x' }", "test.ned:2: start_vm: unknown key 'kernal' (known: bootargs, cpus,");
     bad(HEAD "vmm.start_vm{ kernel = 3 }", "test.ned:2: start_vm: kernel must be of type string, not integer");
-    bad(HEAD "vmm.start_vm{ mem = 'lots' }", "test.ned:2: start_vm: mem must be of type integer or capability, not string");
+    bad(HEAD "vmm.start_vm{ mem = 'lots' }",
+        "test.ned:2: start_vm: mem must be of type integer or capability, not string");
     bad(HEAD "vmm.start_vm{ prio = 1.5 }", "test.ned:2: start_vm: prio must be of type integer, not float");
     bad(HEAD "vmm.start_vm{ prio = 256 }", "test.ned:2: start_vm: prio is 0 to 255, not 256");
-    bad(HEAD "vmm.start_vm{ cpus = 0 }", "test.ned:2: start_vm: cpus is a mask of processors; 0x0 has none");
+    bad(HEAD "vmm.start_vm{ cpus = 0 }",
+        "test.ned:2: start_vm: cpus is a mask of processors, a bit for each, and 0 is none");
     bad(HEAD "vmm.start_vm{ ext_args = { '-v', 3 } }", "test.ned:2: start_vm: ext_args[2] must be of type string, not");
-    bad(HEAD "vmm.start_vm{ ext_caps = { qdrv = 1 } }", "start_vm: ext_caps.qdrv must be of type capability, not number");
+    bad(HEAD "vmm.start_vm{ ext_caps = { qdrv = 1 } }",
+        "start_vm: ext_caps.qdrv must be of type capability, not number");
     bad(HEAD "vmm.start_vm{ vbus = L4.Env.log }", "test.ned:2: start_vm: vbus: devices cannot be passed through");
-    bad(HEAD "vmm.start_vm{ mem = -3 }", "test.ned:2: start_vm: mem is a positive number");
-    bad(HEAD "vmm.start_vm{ fdt = { 'a', 3 } }", "test.ned:2: start_vm: fdt is a file's name or a table of such; number 2 is a");
+    bad(HEAD "vmm.start_vm{ mem = -3 }", "test.ned:2: start_vm: mem is a number of MiB from 1 to");
+    bad(HEAD "vmm.start_vm{ fdt = { 'a', 3 } }",
+        "test.ned:2: start_vm: fdt is a file's name or a table of such; number 2 is a");
+    bad(HEAD "vmm.start_vm{ mem = 1 << 44 }", "test.ned:2: start_vm: mem is a number of MiB from 1 to");
+    bad(HEAD "vmm.start_vm{ cpus = -1 }",
+        "test.ned:2: start_vm: cpus is a mask of processors, a bit for each, and -1 is none");
+    bad(HEAD "vmm.start_vm{ rd = '' }", "test.ned:2: start_vm: rd is empty; leave the key out, or name one");
+    bad(HEAD "vmm.start_vm{ fdt = { 'a', '' } }",
+        "test.ned:2: start_vm: fdt is a file's name or a table of such; number 2 is empty");
+    bad(HEAD "vmm.start_vm{ ext_args = { v = 'x' } }",
+        "test.ned:2: start_vm: ext_args is a list of options; it has no key 'v'");
+    bad(HEAD "vmm.start_vm{ ext_caps = { L4.Env.log } }",
+        "test.ned:2: start_vm: ext_caps[1] has no name; write ext_caps = {");
+    bad(HEAD "vmm.start_vm{ log = L4.Env.icu }", "test.ned:2: start 'uvmm': log is no console but L4.Env.icu; give {");
+    bad(HEAD "vmm.start_vm{ scheduler = L4.Env.icu }", "test.ned:2: start 'uvmm': scheduler is no scheduler");
+    bad(HEAD "vmm.start_vm{ ram_align = 70 }", "test.ned:2: start_vm: mem = 16: alignment 70 is no power of two");
     bad(HEAD "vmm.start_vm(3)", "test.ned:2: start_vm: a table of options is needed");
     bad(HEAD "vmm.start_vm{ ext_caps = { ram = L4.Env.log } }",
         "test.ned:2: start_vm: ext_caps.ram: the name is taken");
@@ -328,7 +349,24 @@ static void test_no_memory(void **state)
     (void)state;
     os_fake_mem_error = SK_ENOMEM;
     assert_false(run(l, HEAD "vmm.start_vm{ mem = 4096 }"));
-    assert_non_null(strstr(err.line, "cannot allocate 4194304 KiB of memory: it failed; 4096 KiB allowed"));
+    assert_non_null(
+        strstr(err.line,
+               "test.ned:2: start_vm: mem = 4096: cannot allocate 4194304 KiB of memory: it failed; 4096 KiB allowed"));
+    lua_close(l);
+    assert_int_equal(os_fake_live, 0);
+}
+
+/* The RAM of a VM that ended is garbage, but not collected yet: the next VM gets it all the same. */
+static void test_memory_of_ended_vms(void **state)
+{
+    lua_State *l = start();
+
+    (void)state;
+    os_fake_mem_max = 8;
+    if (!run(l, HEAD "for i = 1, 20 do vmm.start_vm{ mem = 64, kernel = 'k', bootargs = '' } end")) {
+        fail_msg("%s", err.line);
+    }
+    assert_null(strstr(os_fake_trace, "arg <-c>"));
     lua_close(l);
     assert_int_equal(os_fake_live, 0);
 }
@@ -336,23 +374,15 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tutorial),
-        cmocka_unit_test(test_io_files),
-        cmocka_unit_test(test_disk),
-        cmocka_unit_test(test_control),
-        cmocka_unit_test(test_stat),
-        cmocka_unit_test(test_wait),
-        cmocka_unit_test(test_exit_handler),
-        cmocka_unit_test(test_exit_handler_error),
-        cmocka_unit_test(test_api),
-        cmocka_unit_test(test_consoles),
-        cmocka_unit_test(test_vm_keys),
-        cmocka_unit_test(test_script_errors),
-        cmocka_unit_test(test_start_errors),
-        cmocka_unit_test(test_missing_script),
-        cmocka_unit_test(test_vm_errors),
-        cmocka_unit_test(test_missing_program),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_tutorial),     cmocka_unit_test(test_io_files),
+        cmocka_unit_test(test_disk),         cmocka_unit_test(test_control),
+        cmocka_unit_test(test_stat),         cmocka_unit_test(test_wait),
+        cmocka_unit_test(test_exit_handler), cmocka_unit_test(test_exit_handler_error),
+        cmocka_unit_test(test_api),          cmocka_unit_test(test_consoles),
+        cmocka_unit_test(test_vm_keys),      cmocka_unit_test(test_script_errors),
+        cmocka_unit_test(test_start_errors), cmocka_unit_test(test_missing_script),
+        cmocka_unit_test(test_vm_errors),    cmocka_unit_test(test_missing_program),
+        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_memory_of_ended_vms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 char os_fake_trace[16384];
 unsigned os_fake_live;
 int64_t os_fake_create_error, os_fake_mem_error;
+unsigned os_fake_mem_max;
 
 const char *os_fake_answer = "an answer\n";
 
@@ -63,6 +64,7 @@ void os_fake_reset(void)
     os_fake_trace[0] = 0;
     os_fake_live = 0;
     os_fake_create_error = os_fake_mem_error = 0;
+    os_fake_mem_max = 0;
     next_cap = 100;
     program_state = PROG_RUNNING;
     memset(watches, 0, sizeof watches);
@@ -139,11 +141,24 @@ int64_t os_block_create(cap_t server, const char *const *args, unsigned count)
     return new_object(OBJ_GATE, RIGHT_CALL);
 }
 
+static unsigned memory_live(void)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < sizeof objects / sizeof objects[0]; i++) {
+        n += objects[i].live && objects[i].type == OBJ_MEMORY;
+    }
+    return n;
+}
+
 int64_t os_mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
 {
     (void)mem;
     if (os_fake_mem_error != 0) {
         return os_fake_mem_error;
+    }
+    if (os_fake_mem_max != 0 && memory_live() >= os_fake_mem_max) {
+        return SK_ENOMEM;
     }
     trace("mem %llu align %llu flags %u\n", (unsigned long long)size, (unsigned long long)align, flags);
     return new_object(OBJ_MEMORY, RIGHT_R | RIGHT_W | RIGHT_X);

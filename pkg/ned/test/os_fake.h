@@ -10,6 +10,7 @@ extern char os_fake_trace[16384];
 extern unsigned os_fake_live;
 /* The next program creation, memory allocation or capability copy fails with this. */
 extern int64_t os_fake_create_error, os_fake_mem_error;
+extern unsigned os_fake_mem_max; /* live memory capabilities, 0: as many as wanted */
 
 /* What servers say to any command. */
 extern const char *os_fake_answer;

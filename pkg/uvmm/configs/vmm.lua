@@ -8,6 +8,7 @@
 --
 -- vmm.loader is the loader that both use. Every function refuses keys it does not know.
 local L4 = require "L4"
+L4.is_library()
 
 local vmm = { loader = L4.default_loader }
 
@@ -44,17 +45,26 @@ local function check_options(options)
             fail(2, "start_vm: %s must be of type %s, not %s", key, names, math.type(value) or type(value))
         end
     end
-    for i, arg in ipairs(options.ext_args or {}) do
+    for _, key in ipairs { "name", "kernel", "rd", "fdt" } do
+        if options[key] == "" then fail(2, "start_vm: %s is empty; leave the key out, or name one", key) end
+    end
+    for i, arg in pairs(options.ext_args or {}) do
+        if math.type(i) ~= "integer" then fail(2, "start_vm: ext_args is a list of options; it has no key '%s'", tostring(i)) end
         if type(arg) ~= "string" then fail(2, "start_vm: ext_args[%d] must be of type string, not %s", i, type(arg)) end
     end
     for _, key in ipairs { "ext_caps", "net_caps" } do
         for name, cap in pairs(options[key] or {}) do
+            if type(name) ~= "string" then
+                fail(2, "start_vm: %s[%s] has no name; write %s = { qdrv = capability }", key, tostring(name), key)
+            end
             if type(cap) ~= "userdata" then
                 fail(2, "start_vm: %s.%s must be of type capability, not %s", key, tostring(name), type(cap))
             end
         end
     end
-    if options.cpus and options.cpus <= 0 then fail(2, "start_vm: cpus is a mask of processors; 0x%x has none", options.cpus) end
+    if options.cpus and options.cpus <= 0 then
+        fail(2, "start_vm: cpus is a mask of processors, a bit for each, and %d is none; 0x3 are the first two", options.cpus)
+    end
     if options.prio and (options.prio < 0 or options.prio > 255) then
         fail(2, "start_vm: prio is 0 to 255, not %d", options.prio)
     end
@@ -129,26 +139,31 @@ local function in_pieces(size, allocate)
     return pieces
 end
 
+local MEM_MAX = 1 << 26 -- MiB: as far as a processor's addresses reach
+
 -- The guest's RAM: a capability as it is, or so many MiB, in one piece if possible. The capabilities are ram, ram1, ...
 local function guest_ram(options)
     local mem = options.mem or 16
     if type(mem) == "userdata" then return { mem } end
-    if math.type(mem) ~= "integer" or mem <= 0 then
-        fail(2, "start_vm: mem is a positive number of MiB or a memory capability")
+    if mem <= 0 or mem > MEM_MAX then
+        fail(2, "start_vm: mem is a number of MiB from 1 to %d, or a memory capability; %d is none", MEM_MAX, mem)
     end
     local flags = L4.Mem_alloc_flags
     local kind = flags.Continuous | flags.Pinned | flags.Super_pages
-    return in_pieces(mem << 20, function(size)
+    local ok, pieces = pcall(in_pieces, mem << 20, function(size)
         return L4.Env.user_factory:create(L4.Proto.Dataspace, size, kind, options.ram_align or options.mem_align or 21):m("rw")
     end)
+    if not ok then fail(2, "start_vm: mem = %d: %s", mem, (tostring(pieces):gsub("^[^:]*:%d+: ", ""))) end
+    return pieces
 end
 
 -- One tree, or a table of trees: the first is the base, the others go on top of it in their order.
 local function device_trees(fdt)
     if type(fdt) ~= "table" then fdt = { fdt } end
     for i, tree in ipairs(fdt) do
-        if type(tree) ~= "string" then
-            fail(3, "start_vm: fdt is a file's name or a table of such; number %d is a %s", i, type(tree))
+        if type(tree) ~= "string" or tree == "" then
+            fail(3, "start_vm: fdt is a file's name or a table of such; number %d is %s", i,
+                 tree == "" and "empty" or "a " .. type(tree))
         end
     end
     return fdt
@@ -174,7 +189,7 @@ end
 local function arguments(options)
     local args = {}
     local function add(letter, value)
-        if value then args[#args + 1] = "-" .. letter .. value end
+        if value and value ~= "" then args[#args + 1] = "-" .. letter .. value end
     end
     for _, tree in ipairs(device_trees(options.fdt)) do add("d", tree) end
     add("c", options.bootargs)

@@ -35,7 +35,8 @@ int file_map(const char *name, const char *what, const char *opt, struct boot_fi
     int64_t err = rom_open(name, &size, &mem);
 
     if (err == SK_ENOENT) {
-        log_error(LOG_BOOT, "%s %s is not there: add it to the entry in modules.list, or correct %s", what, name, opt);
+        log_error(LOG_BOOT, "%s %s is not there, or empty: add it to the entry in modules.list, or correct %s", what,
+                  name, opt);
         return -1;
     }
     if (err == SK_OK && size == 0) {

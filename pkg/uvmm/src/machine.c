@@ -131,6 +131,12 @@ static int ramdisk_whole(const struct boot_file *rd)
         log_error(LOG_BOOT, "ramdisk %s (%zu bytes): %s; make or copy it again", rd->name, rd->size, err);
         return -1;
     }
+    if (rd->data != NULL && !ramdisk_known(rd->data, rd->size)) {
+        log_warn(LOG_BOOT,
+                 "ramdisk %s (%zu bytes): it is no archive that Linux knows (cpio, or one in gzip, xz, zstd, "
+                 "lz4, lzma, bzip2, lzo): the guest may find no root file system; correct -r",
+                 rd->name, rd->size);
+    }
     return 0;
 }
 

@@ -14,6 +14,9 @@
 #define GZIP_HEADER 10u
 #define GZIP_TRAILER 8u
 #define ZSTD_MAGIC 0xfd2fb528u
+#define LZ4_MAGIC 0x184c2102u /* lz4 -l, the form that Linux takes [LZ4 Frame Format, "Legacy frame"] */
+#define LZ4_DATA_MAX (8u << 20)
+#define LZ4_BLOCK_MAX (LZ4_DATA_MAX + LZ4_DATA_MAX / 255 + 16) /* data that do not shrink */
 
 enum walk { WALK_NEXT, WALK_TRUNCATED, WALK_UNKNOWN };
 
@@ -154,6 +157,24 @@ static enum walk xz_walk(struct cursor *c)
     return end >= 2 && memcmp(c->p + end - 2, "YZ", 2) == 0 ? WALK_NEXT : WALK_TRUNCATED;
 }
 
+/* Blocks behind a length each, up to the end or something else: a length that is no block's begins the next archive. */
+static enum walk lz4_walk(struct cursor *c)
+{
+    if (!advance(c, 4)) {
+        return WALK_TRUNCATED;
+    }
+    while (c->at < c->size) {
+        uint64_t block = little(c, c->at, 4);
+        if (block == 0 || block > LZ4_BLOCK_MAX) {
+            return WALK_NEXT;
+        }
+        if (!advance(c, 4) || !advance(c, block)) {
+            return WALK_TRUNCATED;
+        }
+    }
+    return WALK_NEXT;
+}
+
 static enum walk archive_walk(struct cursor *c)
 {
     static const uint8_t xz[6] = {0xfd, '7', 'z', 'X', 'Z', 0};
@@ -168,7 +189,25 @@ static enum walk archive_walk(struct cursor *c)
     if (left >= 4 && little(c, c->at, 4) == ZSTD_MAGIC) {
         return zstd_walk(c);
     }
+    if (left >= 4 && little(c, c->at, 4) == LZ4_MAGIC) {
+        return lz4_walk(c);
+    }
     return left >= 6 && memcmp(c->p + c->at, xz, 6) == 0 ? xz_walk(c) : WALK_UNKNOWN;
+}
+
+/* What Linux knows besides: bzip2, lzma, lzo, and images of file systems for root=/dev/ram0 (ext2, romfs, cramfs). */
+bool ramdisk_known(const void *data, size_t size)
+{
+    struct cursor c = {data, size, 0};
+    const uint8_t *p = data;
+
+    while (c.at < size && p[c.at] == 0) {
+        c.at++;
+    }
+    return c.at == size || archive_walk(&c) != WALK_UNKNOWN || (size > 3 && memcmp(p, "BZh", 3) == 0) ||
+           (size > 3 && memcmp(p, "\x5d\0\0", 3) == 0) || (size > 4 && memcmp(p, "\x89LZO", 4) == 0) ||
+           (size > 0x43a && p[0x438] == 0x53 && p[0x439] == 0xef) || (size > 8 && memcmp(p, "-rom1fs-", 8) == 0) ||
+           (size > 4 && memcmp(p, "\x45\x3d\xcd\x28", 4) == 0);
 }
 
 const char *ramdisk_check(const void *data, size_t size)

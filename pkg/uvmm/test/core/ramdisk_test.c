@@ -102,6 +102,31 @@ static void test_xz(void **state)
     cuts();
 }
 
+static void test_lz4(void **state)
+{
+    (void)state;
+    if (system("command -v lz4 >/dev/null") != 0) {
+        skip();
+    }
+    make(MAKE " | lz4 -l -1");
+    cuts();
+    make("{ head -c 9000000 /dev/urandom; seq 900000; } | lz4 -l -1; seq 9 | lz4 -l -1"); /* blocks, and one more frame
+                                                                                           */
+    assert_null(check(size));
+    assert_non_null(check(size / 2));
+    assert_true(ramdisk_known(data, size));
+}
+
+static void test_known(void **state)
+{
+    (void)state;
+    assert_true(ramdisk_known("BZh9 something", 14));
+    assert_true(ramdisk_known("\0\0\0\0", 4));
+    assert_true(ramdisk_known("\x1f\x8b\x08\0\0\0\0\0\0\3\3\0", 12));
+    assert_false(ramdisk_known("-- a script\n", 12));
+    assert_false(ramdisk_known("x", 1));
+}
+
 /* What is not known is the guest's business. */
 static void test_others(void **state)
 {
@@ -115,8 +140,9 @@ static void test_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gzip), cmocka_unit_test(test_cpio),   cmocka_unit_test(test_zstd),
-        cmocka_unit_test(test_xz),   cmocka_unit_test(test_others),
+        cmocka_unit_test(test_gzip),   cmocka_unit_test(test_cpio), cmocka_unit_test(test_zstd),
+        cmocka_unit_test(test_xz),     cmocka_unit_test(test_lz4),  cmocka_unit_test(test_known),
+        cmocka_unit_test(test_others),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
