@@ -6,6 +6,10 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "SKERRY", "VIRTPC", 1)
     // SLP_TYP of S5 is POWER_S5_TYPE.
     Name (\_S5, Package () { 5, 5, 0, 0 })
 
+    // The guest says by which interrupt controllers it works: 0 the 8259 pair, 1 IO-APICs.
+    Name (PICM, 0)
+    Method (\_PIC, 1) { PICM = Arg0 }
+
     Scope (\_SB)
     {
         OperationRegion (PRES, SystemIO, 0x610, 2)
@@ -44,7 +48,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "SKERRY", "VIRTPC", 1)
                              0, 0xc0000000, 0xfebfffff, 0, 0x3ec00000)
             })
 
-            // All pins of slot s: global interrupt PCI_GSI(s) = 16 + s % 8 (pci/pci.h).
+            // All pins of slot s: global interrupt PCI_GSI(s) = 16 + s % 8, or 8259 input PCI_PIC_IRQ = 14 + s % 2 (pci/pci.h).
             Method (_PRT, 0, Serialized)
             {
                 Local0 = Package (128) {}
@@ -54,7 +58,8 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "SKERRY", "VIRTPC", 1)
                     Local2 = Package (4) { 0, 0, 0, 0 }
                     Local2 [0] = ((Local1 >> 2) << 16) | 0xffff
                     Local2 [1] = Local1 & 3
-                    Local2 [3] = 16 + ((Local1 >> 2) & 7)
+                    If (PICM) { Local2 [3] = 16 + ((Local1 >> 2) & 7) }
+                    Else { Local2 [3] = 14 + ((Local1 >> 2) & 1) }
                     Local0 [Local1] = Local2
                     Local1++
                 }

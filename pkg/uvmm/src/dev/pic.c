@@ -141,7 +141,9 @@ static void pic_icw(struct pic *p, uint8_t v)
         p->vector_base = v & 0xf8;
         p->icw_step = p->single ? (p->icw4 ? 4 : 0) : 3;
         return;
-    case 3: p->icw_step = p->icw4 ? 4 : 0; return;
+    case 3:
+        p->icw_step = p->icw4 ? 4 : 0;
+        return;
     default:
         p->auto_eoi = (v & 2) != 0;
         p->icw_step = 0;
@@ -163,14 +165,23 @@ static void pic_eoi(struct pic *p, uint8_t v)
 static void pic_ocw2(struct pic *p, uint8_t v)
 {
     switch (v >> 5) {
-    case 0: p->rotate_auto = false; return;
-    case 4: p->rotate_auto = true; return;
-    case 6: p->lowest = v & 7; return;
+    case 0:
+        p->rotate_auto = false;
+        return;
+    case 4:
+        p->rotate_auto = true;
+        return;
+    case 6:
+        p->lowest = v & 7;
+        return;
     case 1:
     case 3:
     case 5:
-    case 7: pic_eoi(p, v); return;
-    default: return; /* no operation */
+    case 7:
+        pic_eoi(p, v);
+        return;
+    default:
+        return; /* no operation */
     }
 }
 
@@ -258,6 +269,7 @@ void pic_reset(void)
     /* IRQ 0, 1, 2, 8 and 13 are always edge-triggered. */
     pics[0].elcr_mask = 0xf8;
     pics[1].elcr_mask = 0xde;
+    pics[1].elcr = 0xc0; /* firmware has routed PCI's pins to IRQ 14 and 15 */
 }
 
 int pic_init(void)

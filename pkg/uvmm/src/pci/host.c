@@ -148,7 +148,7 @@ static int host_insert(struct pci_dev *d, unsigned slot)
     d->slot = slot;
     host.slot[slot] = d;
     if (d->cfg[PCI_INTERRUPT_PIN]) {
-        pci_cfg_set(d, PCI_INTERRUPT_LINE, 1, PCI_GSI(slot));
+        pci_cfg_set(d, PCI_INTERRUPT_LINE, 1, PCI_PIC_IRQ(slot));
     }
     memcpy(d->boot, d->cfg, sizeof(d->boot));
     pci_bars_sync(d);

@@ -6,7 +6,8 @@
  * something else is not decoded until the conflict ends.
  *
  * Interrupts: MSI-X, or the INTA pin of each device as a level-triggered, active-high line of the IO-APIC: GSI
- * PCI_GSI(slot). The guest's ACPI tables (_PRT) say the same. Slot 0 is the host bridge.
+ * PCI_GSI(slot); for guests without IO-APIC or ACPI also input PCI_PIC_IRQ of the 8259 pair, as the register
+ * Interrupt Line says. The guest's ACPI tables (_PRT) say the same. Slot 0 is the host bridge.
  *
  * Documents: [PCI-3.0] PCI Local Bus Specification 3.0 (configuration space 6.1, 6.2; MSI-X 6.8.2). */
 #pragma once
@@ -20,7 +21,9 @@
 #define PCI_IO_FIRST 0xc000u
 #define PCI_IO_END 0x10000u
 #define PCI_SLOTS 32u
-#define PCI_GSI(slot) (16u + ((slot)&7u))
+#define PCI_GSI_FIRST 16u
+#define PCI_GSI(slot) (PCI_GSI_FIRST + ((slot)&7u))
+#define PCI_PIC_IRQ(gsi_or_slot) (14u + ((gsi_or_slot)&1u))
 
 #define PCI_BARS 6u
 #define PCI_CFG_SIZE 256u

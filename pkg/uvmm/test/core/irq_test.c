@@ -510,9 +510,40 @@ static void test_eoi_of_another(void **state)
     assert_false(rte_low(16) & 0x4000);
 }
 
+/* PCI's pins at the 8259 pair: two inputs, level-triggered from the start, each of half the pins. */
+static void test_pci_pins_at_the_pair(void **state)
+{
+    (void)state;
+    assert_int_equal(bus_port_read(0x4d1, 1), 0xc0);
+    bus_port_write(0x20, 1, 0x11);
+    bus_port_write(0x21, 1, 0x30);
+    bus_port_write(0x21, 1, 4);
+    bus_port_write(0x21, 1, 1);
+    bus_port_write(0xa0, 1, 0x11);
+    bus_port_write(0xa1, 1, 0x38);
+    bus_port_write(0xa1, 1, 2);
+    bus_port_write(0xa1, 1, 1);
+    bus_port_write(0x21, 1, 0xfb);
+    bus_port_write(0xa1, 1, 0x3f);
+    irq_set_line(17, true);
+    irq_set_line(19, true);
+    irq_set_line(17, false);
+    assert_true(pic_asserted());
+    assert_int_equal(pic_acknowledge(), 0x3f);
+    bus_port_write(0xa0, 1, 0x20);
+    bus_port_write(0x20, 1, 0x20);
+    assert_true(pic_asserted()); /* the other is there still */
+    irq_set_line(19, false);
+    assert_false(pic_asserted());
+    irq_set_line(16, true);
+    assert_int_equal(pic_acknowledge(), 0x3e);
+    irq_set_line(16, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_pci_pins_at_the_pair, setup),
         cmocka_unit_test_setup(test_priorities, setup),
         cmocka_unit_test_setup(test_illegal_vectors, setup),
         cmocka_unit_test_setup(test_trap_zero_entry, setup),
