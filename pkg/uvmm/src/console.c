@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* The console's ports share the "log" capability. One output buffer: a change of port keeps the order of characters. */
+/* The console's ports share the "log" capability. One output buffer: a change of port keeps the order of characters. It
+ * is written out with each line, when a vcpu waits, and soon in any case: the prompt of a guest that computes must be
+ * seen. */
 #include "console.h"
 #include "console_priv.h"
+#include "timer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,6 +12,7 @@
 
 #define OUT_MAX 256
 #define IN_MAX 256
+#define FLUSH_NS 5000000ull
 
 static struct console_port *ports, *current;
 static const struct console_backend *backend;
@@ -32,8 +36,13 @@ void console_port_add(struct console_port *p)
     }
 }
 
+static struct vtimer flush_timer;
+
 void console_flush(void)
 {
+    if (flush_timer.deadline_ns != VTIMER_NEVER && flush_timer.listed) {
+        vtimer_cancel(&flush_timer);
+    }
     if (out_len > 0 && backend != NULL) {
         backend->write(out, out_len);
     }
@@ -47,6 +56,19 @@ static void console_announce(void)
     }
 }
 
+static void flush_due(void *ctx)
+{
+    (void)ctx;
+    console_flush();
+}
+
+static void flush_soon(void)
+{
+    if (!flush_timer.listed || flush_timer.deadline_ns == VTIMER_NEVER) {
+        vtimer_set(&flush_timer, clock_now_ns() + FLUSH_NS, flush_due, NULL);
+    }
+}
+
 void console_write(struct console_port *p, const void *buf, size_t len)
 {
     const char *s = buf;
@@ -56,6 +78,9 @@ void console_write(struct console_port *p, const void *buf, size_t len)
         if (out_len == OUT_MAX || s[i] == '\n') {
             console_flush();
         }
+    }
+    if (out_len > 0) {
+        flush_soon();
     }
     if (len > 0 && current != p) {
         current = p;

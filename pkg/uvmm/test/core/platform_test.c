@@ -325,6 +325,22 @@ static void test_console_switch(void **state)
     console_flush();
 }
 
+/* An incomplete line of a guest that never waits. */
+static void test_console_flush(void **state)
+{
+    (void)state;
+    fake_output_len = 0;
+    out(0x3f8, '#');
+    out(0x3f8, ' ');
+    assert_int_equal(fake_output_len, 0);
+    fake_advance(20000000);
+    assert_int_equal(fake_output_len, 2);
+    out(0x3f8, 'x');
+    console_flush();
+    fake_advance(20000000);
+    assert_int_equal(fake_output_len, 3);
+}
+
 static void test_log_levels(void **state)
 {
     (void)state;
@@ -344,7 +360,8 @@ int main(void)
         cmocka_unit_test_setup(test_rtc_interrupts, setup),  cmocka_unit_test_setup(test_uart, setup),
         cmocka_unit_test_setup(test_uart_much_input, setup), cmocka_unit_test_setup(test_power, setup),
         cmocka_unit_test_setup(test_power_button, setup),    cmocka_unit_test_setup(test_bus, setup),
-        cmocka_unit_test_setup(test_console_switch, setup),  cmocka_unit_test_setup(test_log_levels, setup),
+        cmocka_unit_test_setup(test_console_switch, setup),  cmocka_unit_test_setup(test_console_flush, setup),
+        cmocka_unit_test_setup(test_log_levels, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
