@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The monitor of a VM: on a console of cons, and behind Ctrl-] on the VM's own console."""
 import re
+import time
 
 import pytest
 from session import PROMPT
@@ -75,6 +76,42 @@ def test_on_its_console(system):
         session.expect(r"vm1 +\| BusyBox", 60)
         session.child.send("poweroff\r")
         session.expect(r"uvmm: VM powered off \(by the monitor\)", 30)
+
+
+def test_backtrace_and_pause(system):
+    """A vcpu in the kernel's idle loop, by its stack; and a pause that the guest's clocks and watchdogs do not see."""
+    with system.boot(bootargs="console=hvc0 rdinit=/bin/sh nokaslr rcupdate.rcu_cpu_stall_timeout=3", caps="",
+                     vm=', ext_args = { "--monitor", "--cpus=2" }') as session:
+        session.wait_prompt()
+        start, end = (kernel_symbol(session, name) for name in ("_stext", "_etext"))
+        session.run("echo 1 > /proc/sys/kernel/watchdog_thresh; mkdir -p /sys; mount -t sysfs s /sys")
+        idle = kernel_symbol(session, "do_idle")
+        session.child.send("\x1d")
+        session.expect(MON, 20)
+        said = command(session, "backtrace 1", r"vcpu 1 at 0010:ffffffff.*stack \+ ")
+        found = [int(a, 16) for a in re.findall(r"stack \+ [0-9a-f]+: ([0-9a-f]{16})", said)]
+        assert all(start <= a < end for a in found) and any(idle < a < idle + 0x400 for a in found), said
+        command(session, "backtrace 2", r"there is no vcpu 2")
+        session.child.send("\x1d")
+        before = uptime(session)
+        session.child.send("\x1d")
+        command(session, "pause", r"paused")
+        began = time.monotonic()
+        time.sleep(8)  # longer than the guest's watchdogs, now 2 and 3 s, wait
+        command(session, "resume", r"running")
+        paused = time.monotonic() - began
+        session.child.send("\x1d")
+        session.run("sleep 4")
+        passed, all_of_it = uptime(session) - before, time.monotonic() - began
+        assert 4 <= passed < all_of_it - paused + 4, (passed, all_of_it, paused)
+        log = session.run("dmesg")
+        assert not re.search(r"soft lockup|rcu: INFO|unstable", log), log
+        assert abs(int(session.run("cat /sys/class/rtc/rtc0/since_epoch")) - time.time()) < 4
+        session.power_off()
+
+
+def uptime(session):
+    return float(session.run("cat /proc/uptime").split()[0])
 
 
 @pytest.mark.vmx

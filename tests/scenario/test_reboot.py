@@ -104,6 +104,17 @@ def test_triple_fault_that_means_reboot(system):
         session.power_off()
 
 
+def test_crashes_in_a_row(system):
+    """A guest that only crashes is started again more and more seldom; what it was is said each time."""
+    with system.boot(bootargs=f"{HVC} panic=-1 reboot=triple", vm=', ext_args = { "--on-crash", "restart" }', rd="vmm.lua",
+                     caps="") as session:
+        session.expect(r"uvmm: ramdisk rom/vmm\.lua \(\d+ bytes\): it is no archive that Linux knows", 60)
+        for wait, times in enumerate([None, 1, 2]):
+            session.expect(r"uvmm: VM crashed: triple fault; starting it again", 90)
+            if times:
+                session.expect(rf"uvmm: VM crashed {wait + 1} times in a row within 60 s of its start; the next start is in {times} s", 10)
+
+
 @pytest.mark.parametrize("option", ["--on-reset", "--on-crash"])
 def test_bad_policy(system, option):
     with system.boot(vm=f', ext_args = {{ "{option}", "again" }}', caps="") as session:

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The clock: kernel's nanoseconds, time of day, and the guest's TSC on them.
+/* The guest's clock: the kernel's nanoseconds without the time for which it was stopped, the time of day, and the
+ * guest's TSC on both. While the VM is paused all of them stand still: afterwards the guest has missed nothing, no
+ * watchdog of its barks, and a clock page written before is still right, as the TSC was held back by just as much. Only
+ * the time of day goes on. */
 #include "cpu/tsc.h"
 #include "log.h"
 #include "timer.h"
@@ -8,18 +11,11 @@
 #include <sk/sys.h>
 #include <stdlib.h>
 
-uint64_t clock_now_ns(void)
-{
-    return sys_now_ns();
-}
+#define NS_PER_S 1000000000ull
 
-/* moe has read the PC's clock. */
-uint64_t clock_epoch(void)
-{
-    const char *text = getenv("SKERRY_EPOCH");
-
-    return text ? strtoull(text, NULL, 10) : 0;
-}
+static uint64_t stopped_ticks, stopped_scaled, stopped_ns; /* in all the pauses that are over: host's and guest's TSC */
+static bool stopped;
+static uint64_t stopped_at; /* host's TSC */
 
 static uint64_t rdtsc(void)
 {
@@ -27,6 +23,11 @@ static uint64_t rdtsc(void)
 
     __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
     return (uint64_t)hi << 32 | lo;
+}
+
+static uint64_t host_tsc(void)
+{
+    return stopped ? stopped_at : rdtsc();
 }
 
 static uint64_t ratio = VCPU_TSC_RATIO_1; /* as the vcpus' tsc_ratio */
@@ -58,10 +59,69 @@ uint64_t tsc_guest_hz(void)
     return (uint64_t)((unsigned __int128)sys_kinfo()->tsc_hz * ratio >> 32);
 }
 
+static uint64_t scale(uint64_t tsc)
+{
+    return (uint64_t)((unsigned __int128)tsc * ratio >> 32);
+}
+
 /* Before the offset is added. */
 static uint64_t tsc_scaled(void)
 {
-    return (uint64_t)((unsigned __int128)rdtsc() * ratio >> 32);
+    return scale(host_tsc());
+}
+
+static uint64_t ticks_to_ns(uint64_t ticks)
+{
+    const struct kinfo *k = sys_kinfo();
+    unsigned __int128 ns = ((unsigned __int128)ticks * k->tsc_mult) >> k->tsc_shift;
+
+    return ns + 1 >= VTIMER_NEVER ? VTIMER_NEVER - 2 : (uint64_t)ns;
+}
+
+uint64_t clock_now_ns(void)
+{
+    return stopped ? ticks_to_ns(stopped_at - sys_kinfo()->tsc_base - stopped_ticks) : sys_now_ns() - stopped_ns;
+}
+
+uint64_t clock_to_kernel_ns(uint64_t ns)
+{
+    return ns < VTIMER_NEVER - stopped_ns ? ns + stopped_ns : VTIMER_NEVER;
+}
+
+void clock_stop(void)
+{
+    if (!stopped) {
+        stopped_at = rdtsc();
+        stopped = true;
+    }
+}
+
+void clock_go(void)
+{
+    if (!stopped) {
+        return;
+    }
+    stopped = false;
+    uint64_t now = rdtsc(), scaled = scale(now) - scale(stopped_at);
+    stopped_ticks += now - stopped_at;
+    stopped_scaled += scaled;
+    stopped_ns = ticks_to_ns(stopped_ticks) + 1;
+    for (unsigned i = 0; i < vcpu_count; i++) {
+        struct vcpu_state *s = vcpus[i].state;
+        if (((s->valid | s->dirty) & VCPU_GROUP_TSC) == 0 && sys_vcpu_get(vcpus[i].cap, VCPU_GROUP_TSC) < 0) {
+            continue; /* the vcpu cannot be entered either */
+        }
+        s->tsc_offset -= scaled;
+        s->dirty |= VCPU_GROUP_TSC;
+    }
+}
+
+/* moe has read the PC's clock. */
+uint64_t clock_epoch(void)
+{
+    const char *text = getenv("SKERRY_EPOCH");
+
+    return text ? strtoull(text, NULL, 10) + (stopped_ns + NS_PER_S / 2) / NS_PER_S : 0;
 }
 
 uint64_t tsc_guest_now(void)
@@ -71,20 +131,15 @@ uint64_t tsc_guest_now(void)
 
 uint64_t tsc_guest_to_ns(uint64_t guest_tsc)
 {
-    const struct kinfo *k = sys_kinfo();
-    uint64_t scaled = guest_tsc - cpu->state->tsc_offset;
+    uint64_t scaled = guest_tsc - cpu->state->tsc_offset - stopped_scaled;
     unsigned __int128 host =
         ratio == VCPU_TSC_RATIO_1 ? scaled : (((unsigned __int128)scaled << 32) + ratio - 1) / ratio;
 
     if (host > UINT64_MAX) {
         return VTIMER_NEVER - 1;
     }
-    int64_t tsc = (int64_t)((uint64_t)host - k->tsc_base);
-    if (tsc < 0) {
-        return 0;
-    }
-    unsigned __int128 ns = ((unsigned __int128)(uint64_t)tsc * k->tsc_mult) >> k->tsc_shift;
-    return ns + 1 >= VTIMER_NEVER ? VTIMER_NEVER - 1 : (uint64_t)ns + 1; /* rounded up: never early */
+    int64_t tsc = (int64_t)((uint64_t)host - sys_kinfo()->tsc_base);
+    return tsc < 0 ? 0 : ticks_to_ns((uint64_t)tsc) + 1; /* rounded up: never early */
 }
 
 void tsc_start(void)

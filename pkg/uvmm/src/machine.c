@@ -69,7 +69,7 @@ int machine_make(const struct device_tree *t)
 
 static int servers_wait(void)
 {
-    uint64_t deadline = clock_now_ns() + SERVERS_NS;
+    uint64_t deadline = sys_now_ns() + SERVERS_NS;
 
     while (virtio_resetting()) {
         if (!server_poll(deadline)) {

@@ -80,7 +80,7 @@ static int run(const struct options *o)
             return EXIT_FAILURE;
         }
         code = vcpus_run();
-    } while (vm_restarts() && (code = machine_reset()) == 0);
+    } while (vm_restarts() && (code = machine_reset()) == 0 && vm_start_again());
     return code == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -20,8 +20,13 @@ struct vtimer {
     int listed;
 };
 
-/* Nanoseconds of the kernel's clock. */
+/* Nanoseconds of the guest's clock: the kernel's without the time in which the VM was paused. */
 uint64_t clock_now_ns(void);
+/* The kernel's clock when the guest's has this value, if there is no further pause. */
+uint64_t clock_to_kernel_ns(uint64_t ns);
+/* The guest's clocks stand still between these, its TSC included; while all vcpus are parked. */
+void clock_stop(void);
+void clock_go(void);
 /* Seconds since 1970 at clock 0, or 0 when the time of day is not known. */
 uint64_t clock_epoch(void);
 

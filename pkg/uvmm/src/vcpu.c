@@ -158,7 +158,7 @@ static void timer_arm(unsigned queue, uint64_t deadline_ns)
     if (deadline_ns <= now) {
         vtimer_run(queue, now);
     } else {
-        sys_signal_timer(vcpus[queue].timer.cap, deadline_ns);
+        sys_signal_timer(vcpus[queue].timer.cap, clock_to_kernel_ns(deadline_ns));
     }
 }
 
@@ -336,7 +336,7 @@ int vcpus_run(void)
     vcpus_go();
     while (!vm_ended()) {
         vcpu_step(&vcpus[0]);
-        if (monitor_wants()) {
+        if (monitor_wants() || monitor_paused()) {
             monitor_turn();
         }
     }

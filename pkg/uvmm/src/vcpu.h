@@ -77,6 +77,9 @@ bool vm_ended(void);
 void vm_end_policy(bool restart_on_reset, bool restart_on_crash);
 /* Shall the VM that has ended start again? Then it counts as not ended from here on. */
 bool vm_restarts(void);
+/* Before each further start: waits, longer each time, when the VM has crashed soon after its last starts. False: the
+ * monitor has ended it meanwhile. */
+bool vm_start_again(void);
 /* 0: by the guest's wish; 1: crash. */
 int vm_exit_code(void);
 /* Ends the VM as crashed and prints the processor's state. */

@@ -3,13 +3,21 @@
 #include "console.h"
 #include "cpu/paging.h"
 #include "device.h"
+#include "monitor/monitor.h"
 #include "vcpu.h"
 
 #include <inttypes.h>
+#include <sk/sys.h>
 #include <stdio.h>
+#include <util/bits.h>
 
-static bool ended, restarts;
+#define NS_PER_S 1000000000ull
+#define CRASH_SOON_S 60ull /* a guest that lived longer is not in a loop of crashes */
+
+static bool ended, restarts, crashed;
 static int exit_code;
+static unsigned crashes;        /* in a row, each soon after its start */
+static uint64_t started_ns;     /* by the kernel's clock; 0 for the first start */
 static bool on_reset, on_crash; /* restart then? */
 
 bool vm_ended(void)
@@ -32,11 +40,46 @@ bool vm_restarts(void)
 {
     bool r = restarts;
 
+    crashed = exit_code != 0;
     if (r) {
         ended = restarts = false;
         exit_code = 0;
     }
     return r;
+}
+
+/* Seconds to wait after the n-th crash in a row: 0, 1, 2, 4, ... 64. */
+static uint64_t backoff_s(unsigned n)
+{
+    return n < 2 ? 0 : 1ull << min(n - 2, 6u);
+}
+
+/* The monitor is served meanwhile; what it does may end the wait. */
+static void wait_s(uint64_t seconds)
+{
+    uint64_t deadline = sys_now_ns() + seconds * NS_PER_S;
+
+    while (!ended && sys_now_ns() < deadline) {
+        (void)server_poll(deadline);
+        while (monitor_wants()) {
+            (void)monitor_serve();
+        }
+    }
+}
+
+bool vm_start_again(void)
+{
+    uint64_t lived = sys_now_ns() - started_ns;
+
+    crashes = !crashed ? 0 : lived < CRASH_SOON_S * NS_PER_S ? crashes + 1 : 1;
+    if (backoff_s(crashes) > 0) {
+        fprintf(stderr,
+                "uvmm: VM crashed %u times in a row within %llu s of its start; the next start is in %" PRIu64 " s\n",
+                crashes, CRASH_SOON_S, backoff_s(crashes));
+        wait_s(backoff_s(crashes));
+    }
+    started_ns = sys_now_ns();
+    return !ended || vm_restarts();
 }
 
 void vm_end(enum vm_end how, const char *why)

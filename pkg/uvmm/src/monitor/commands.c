@@ -5,6 +5,7 @@
 #include "../device.h"
 #include "../timer.h"
 #include "../vcpu.h"
+#include "monitor.h"
 #include "monitor_priv.h"
 
 #include <inttypes.h>
@@ -135,13 +136,14 @@ static void cmd_nmi(struct shell *sh, unsigned argc, char *const *argv)
 const struct shell_command monitor_commands[] = {
     {"info", "", "what the VM and its vcpus do", 0, 0, cmd_info},
     {"regs", "[VCPU]", "a vcpu's registers", 0, 1, cmd_regs},
+    {"backtrace", "[VCPU]", "return addresses on a vcpu's stack, as far as they can be told", 0, 1, cmd_backtrace},
     {"counters", "[VCPU]", "how often and why a vcpu has left the guest", 0, 1, cmd_counters},
     {"map", "", "the guest-physical address space, and the I/O ports", 0, 0, cmd_map},
     {"devices", "", "PCI devices and virtio queues: sizes, indices, requests in flight", 0, 0, cmd_devices},
     {"memory", "ADDRESS [BYTES [VCPU]]", "memory by a vcpu's page tables", 1, 3, cmd_memory},
     {"physical", "ADDRESS [BYTES]", "memory by guest-physical address", 1, 2, cmd_physical},
     {"translate", "ADDRESS [VCPU]", "where a vcpu's page tables map an address", 1, 2, cmd_translate},
-    {"pause", "", "stop all vcpus; the guest's clocks go on", 0, 0, cmd_pause},
+    {"pause", "", "stop all vcpus and the guest's clocks", 0, 0, cmd_pause},
     {"resume", "", "let them run again", 0, 0, cmd_resume},
     {"button", "", "press the power button", 0, 0, cmd_button},
     {"nmi", "[VCPU]", "send a non-maskable interrupt", 0, 1, cmd_nmi},

@@ -2,6 +2,7 @@
 #include "monitor.h"
 #include "../log.h"
 #include "../log_client.h"
+#include "../timer.h"
 #include "../vcpu.h"
 #include "monitor_priv.h"
 
@@ -29,11 +30,12 @@ bool monitor_paused(void)
 void monitor_pause(bool on)
 {
     paused = on;
+    on ? clock_stop() : clock_go();
 }
 
 void monitor_reset(void)
 {
-    paused = false;
+    monitor_pause(false);
 }
 
 static void shell_write(void *ctx, const char *text, size_t len)

@@ -24,5 +24,7 @@ size_t monitor_filter(char *buf, size_t n);
 bool monitor_wants(void);
 /* Serves it; the vcpus are parked. True: the VM is paused, more input has to come before it goes on. */
 bool monitor_serve(void);
+/* Stopped by "pause". */
+bool monitor_paused(void);
 /* The machine starts again: not paused. */
 void monitor_reset(void);

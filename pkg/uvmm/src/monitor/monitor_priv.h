@@ -11,7 +11,6 @@ struct vcpu;
 extern const struct shell_command monitor_commands[];
 extern const size_t monitor_command_count;
 
-bool monitor_paused(void);
 void monitor_pause(bool on);
 
 /* Brings groups of a parked vcpu's state into its page. False: the kernel does not give them. */
@@ -24,5 +23,6 @@ struct vcpu *monitor_vcpu(struct shell *sh, const char *text);
 void cmd_memory(struct shell *sh, unsigned argc, char *const *argv);
 void cmd_physical(struct shell *sh, unsigned argc, char *const *argv);
 void cmd_translate(struct shell *sh, unsigned argc, char *const *argv);
+void cmd_backtrace(struct shell *sh, unsigned argc, char *const *argv); /* stack.c */
 void cmd_map(struct shell *sh, unsigned argc, char *const *argv);
 void cmd_devices(struct shell *sh, unsigned argc, char *const *argv);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Decoder, emulator and page walk. Expected encodings were taken from the assembler (objdump), flags from the manual's
 // definitions.
+#include "../../src/cpu/callsite.h"
 #include "../../src/cpu/emulate.h"
 #include "../../src/cpu/paging.h"
 #include "fakes.h"
@@ -345,6 +346,36 @@ static void test_paging(void **state)
     assert_int_equal(gpa, 0x23456789);
 }
 
+/* Encodings from the assembler: all forms of a near call, and their like that are none. */
+static void test_callsites(void **state)
+{
+    static const struct {
+        const char *bytes;
+        bool call;
+    } t[] = {
+        {"\x90\x90\xe8\x01\x02\x03\x04", true},  /* call +0x4030201 */
+        {"\x90\x90\x90\x90\x90\xff\xd0", true},  /* call *%rax */
+        {"\x90\x90\x90\x90\x41\xff\xd3", true},  /* call *%r11 */
+        {"\x90\x90\x90\x90\xff\x50\x10", true},  /* call *0x10(%rax) */
+        {"\x90\x90\x90\x90\xff\x14\xc2", true},  /* call *(%rdx,%rax,8) */
+        {"\x90\x90\x90\xff\x54\x24\x18", true},  /* call *0x18(%rsp) */
+        {"\x90\xff\x15\x01\x02\x03\x04", true},  /* call *0x4030201(%rip) */
+        {"\x90\xff\x90\x58\x01\x00\x00", true},  /* call *0x158(%rax) */
+        {"\xff\x14\xc5\x60\x08\x20\x82", true},  /* call *-0x7ddff7a0(,%rax,8) */
+        {"\xff\x94\xc2\x60\x08\x00\x00", true},  /* call *0x860(%rdx,%rax,8) */
+        {"\x90\x90\x90\x90\x90\x90\x90", false}, /* nops */
+        {"\x90\x90\x90\x90\x90\xff\xe0", false}, /* jmp *%rax */
+        {"\x90\x90\xe9\x01\x02\x03\x04", false}, /* jmp */
+        {"\x90\x90\x90\xe8\x02\x03\x04", false}, /* in the middle of a call */
+        {"\x90\x90\x90\x90\x90\xff\x50", false},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        assert_int_equal(callsite_ends((const uint8_t *)t[i].bytes), t[i].call);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup(test_strings, setup),
         cmocka_unit_test_setup(test_fault_keeps_state, setup),
         cmocka_unit_test(test_paging),
+        cmocka_unit_test(test_callsites),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Host tests of everything in uvmm that needs no kernel: decoder, platform devices, boot, CPUID and MSR policy.
 UVMM_CORE_SRC := $(addprefix pkg/uvmm/src/,bus.c console.c gmem.c log.c options.c timer.c device_tree.c acpi/acpi_tables.c \
-    boot/bzimage.c boot/linux_boot.c boot/ramdisk.c boot/deflate.c cpu/cpuid.c cpu/decode.c cpu/emulate.c cpu/msr.c cpu/paging.c cpu/pvclock.c dev/ioapic.c dev/irq.c \
+    boot/bzimage.c boot/linux_boot.c boot/ramdisk.c boot/deflate.c cpu/callsite.c cpu/cpuid.c cpu/decode.c cpu/emulate.c cpu/msr.c cpu/paging.c cpu/pvclock.c dev/ioapic.c dev/irq.c \
     dev/lapic.c dev/lapic_ipi.c dev/lapic_timer.c dev/pic.c dev/pit.c dev/power.c dev/rtc.c dev/uart.c) pkg/uvmm/test/core/fakes.c
 UVMM_CORE_TESTS := decode irq platform boot tree ramdisk
 UVMM_CORE_FUZZ := decode devices files
