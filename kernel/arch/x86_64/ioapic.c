@@ -89,7 +89,11 @@ void ioapic_init(const struct acpi_info *acpi)
         ioapic[i].address = acpi->ioapic[n].address;
         ioapic[i].regs = mmio_map(acpi->ioapic[n].address, 0x20);
         ioapic[i].gsi_base = base;
-        ioapic[i].lines = (reg_read(i, IOAPIC_VERSION) >> 16 & 0xff) + 1;
+        uint32_t version = reg_read(i, IOAPIC_VERSION);
+        ioapic[i].lines = (version >> 16 & 0xff) + 1;
+        if (version == ~0u) {
+            continue; /* nothing is there */
+        }
         if (base >= LINES_MAX || ioapic[i].lines > LINES_MAX - base) {
             kprintf("kernel: IO-APIC at %lx ignored: its lines %u to %u exceed the kernel's %u\n", ioapic[i].address,
                     base, base + ioapic[i].lines - 1, LINES_MAX);

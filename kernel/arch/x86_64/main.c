@@ -76,11 +76,16 @@ static void memory_describe(void)
             p->kernel_bytes >> 10, p->module_count, p->module_bytes >> 10);
 }
 
+#define IOAPIC_DEFAULT 0xfec00000u
+
 static void interrupts_init(uint64_t rsdp)
 {
     const char *why = acpi_parse(&firmware_memory, rsdp, &acpi);
     if (why) {
         kprintf("kernel: ACPI: %s\n", why);
+    }
+    if (acpi.ioapic_count == 0) { /* a PC has it here unless firmware says otherwise [MP-1.4 3.6.5] */
+        acpi.ioapic[acpi.ioapic_count++].address = IOAPIC_DEFAULT;
     }
     pic_init();
     apic_init(acpi.lapic);
