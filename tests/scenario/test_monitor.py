@@ -121,6 +121,7 @@ def test_power_button(system):
         session.wait_prompt()
         session.run("mount -a; insmod /lib/modules/button.ko; insmod /lib/modules/evdev.ko; mkdir -p /sys; mount -t sysfs s /sys; ls /dev/input")
         session.run("(dd if=/dev/input/event0 of=/tmp/event bs=24 count=1 2>/dev/null; poweroff -f) &")
+        session.run("while ! ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q event0; do usleep 50000; done")  # dd listens
         session.child.send("\x1d")
         session.expect(MON, 20)
         command(session, "button", "pressed")
