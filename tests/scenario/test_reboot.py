@@ -6,7 +6,7 @@ import pytest
 from session import fsck, tool
 
 HVC = "console=hvc0 rdinit=/bin/sh"
-TYPES = ["acpi", "kbd", "pci"]
+TYPES = ["acpi", "kbd", "bios", "pci"]
 
 
 def reset(session, method):

@@ -123,6 +123,22 @@ static int acpi_install(void)
     return 0;
 }
 
+/* Where a PC's firmware begins, and where software jumps in real mode that wants it to start again (Linux:
+ * reboot=bios). */
+#define RESET_VECTOR 0xffff0ull
+
+static void reset_vector_install(void)
+{
+    static const uint8_t code[] = {
+        0xba, 0xf9, 0x0c, /* mov $0xcf9, %dx */
+        0xb0, 0x06,       /* mov $6, %al: reset [dev/power.h] */
+        0xee,             /* out %al, (%dx) */
+        0xf4, 0xeb, 0xfd, /* hlt, for ever */
+    };
+
+    (void)ram_write(RESET_VECTOR, code, sizeof(code));
+}
+
 static int ramdisk_whole(const struct boot_file *rd)
 {
     const char *err = rd->data != NULL ? ramdisk_check(rd->data, rd->size) : NULL;
@@ -147,6 +163,7 @@ static int kernel_load(const struct options *o)
 
     err = err == 0 ? ramdisk_whole(&f.rd) : err;
     err = err == 0 ? acpi_install() : err;
+    reset_vector_install();
     err = err == 0 ? linux_boot_load(&f.kernel, &f.rd, f.cmdline, ACPI_GPA, vcpus[0].state) : err;
     boot_files_free(&f);
     return err;
