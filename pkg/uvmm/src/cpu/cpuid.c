@@ -37,8 +37,9 @@
 #define E1_ECX (BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(22))
 #define E1_ECX_CMP_LEGACY BIT(1) /* with several cores */
 #define E7_EDX_INVARIANT_TSC BIT(8)
-/* 0x80000008 EBX: CLZERO, XSAVEERPTR */
-#define E8_EBX (BIT(0) | BIT(2))
+/* 0x80000008 EBX: CLZERO, XSAVEERPTR, SSB_NO (a load never passes a store speculatively) */
+#define E8_EBX_SSB_NO BIT(26)
+#define E8_EBX (BIT(0) | BIT(2) | E8_EBX_SSB_NO)
 
 /* 0x80000021 EAX: NO_NESTED_DATA_BP, LFENCE_SERIALIZING, NULL_SEL_CLR_BASE, SRSO_NO [APM-3 E.4.24; AMD's "Technical
  * Update Regarding Speculative Return Stack Overflow"] */
@@ -316,7 +317,8 @@ static struct cpuid_regs extended_leaf(uint32_t leaf, uint32_t sub, const struct
         break;
     case 0x80000008:
         r.eax &= 0xffff;
-        r.ebx &= E8_EBX;
+        r.ebx &= (uint32_t)E8_EBX;
+        r.ebx |= amd && no_speculation ? (uint32_t)E8_EBX_SSB_NO : 0;
         r.ecx = amd ? id_bits(g) << 12 | (processors(g) - 1) : 0;
         r.edx = 0;
         break;

@@ -49,7 +49,6 @@
 #define MSR_AMD_PSTATE_LIMIT 0xc0010061u
 #define MSR_AMD_VM_CR 0xc0010114u
 #define MSR_AMD_OSVW 0xc0010140u
-#define MSR_AMD_LS_CFG 0xc0011020u
 #define MSR_AMD_IC_CFG 0xc0011021u
 #define MSR_AMD_DE_CFG 0xc0011029u
 
@@ -229,7 +228,6 @@ static bool constant_find(uint32_t msr, uint64_t *v)
     case MSR_AMD_PSTATE_LIMIT:
     case MSR_AMD_OSVW:
     case MSR_AMD_OSVW + 1:
-    case MSR_AMD_LS_CFG:
     case MSR_AMD_IC_CFG:
         *v = 0;
         return true;

@@ -379,6 +379,7 @@ static void test_msr(void **state)
     assert_false(msr_write(&s, 0x277, 2));
     assert_false(msr_write(&s, 0xc0000082, 0x8000000000000000)); /* not canonical */
     assert_false(msr_read(&s, 0x12345, &v));
+    assert_false(msr_read(&s, 0xc0011020, &v)); /* LS_CFG: a bit that turns speculation off would do nothing */
     assert_false(msr_write(&s, 0x12345, 0));
     assert_true(msr_read(&s, 0x2ff, &v));
     assert_int_equal(v, 0xc06);
