@@ -4,10 +4,13 @@ $(call program,nvme-drv,fmt sk rt gpt virtio shell proto util)
 
 NVME_CORE := $(addprefix pkg/nvme-drv/src/,blkdev.c blkrange.c blkreq.c bounce.c ctrl.c dptr.c event.c fair.c ident.c limit.c log.c ns.c ns_list.c pool.c power.c queue.c recover.c stat.c) \
              lib/gpt/src/gpt.c lib/gpt/src/mbr.c lib/virtio/src/gmem.c lib/virtio/src/vring.c lib/virtio/src/packed.c lib/virtio/src/inflight.c
-NVME_MODEL := pkg/nvme-drv/test/model.c $(NVME_CORE)
+NVME_MODEL := $(addprefix pkg/nvme-drv/test/,model.c model_admin.c model_io.c) $(NVME_CORE)
 
 $(call host-test,nvme-regs,pkg/nvme-drv/test/regs_test.c,util)
 $(call host-test,nvme-ctrl,pkg/nvme-drv/test/ctrl_test.c $(NVME_MODEL),gpt virtio util)
+$(call host-test,nvme-power,pkg/nvme-drv/test/power_test.c $(NVME_MODEL),gpt virtio util)
+$(call host-test,nvme-event,pkg/nvme-drv/test/event_test.c $(NVME_MODEL),gpt virtio util)
+$(call host-test,nvme-blk-fault,pkg/nvme-drv/test/blk_fault_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-blk,pkg/nvme-drv/test/blk_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-change,pkg/nvme-drv/test/change_test.c $(NVME_MODEL),gpt virtio util)
 $(call host-test,nvme-range,pkg/nvme-drv/test/range_test.c $(NVME_MODEL),gpt virtio util)

@@ -129,11 +129,10 @@ static void test_off(void **state)
     assert_memory_equal(at(e, DATA), disk(e, 5), 512);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_gone), T(test_replaced), T(test_resized), T(test_write_protected),
-                                       T(test_off)};
+    const struct CMUnitTest tests[] = {T(test_gone, setup), T(test_replaced, setup), T(test_resized, setup),
+                                       T(test_write_protected, setup), T(test_off, setup)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

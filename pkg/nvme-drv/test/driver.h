@@ -226,3 +226,9 @@ static inline uint8_t *disk(struct env *e, uint64_t sector)
 {
     return e->m->ns[0].data + sector * 512;
 }
+
+/* A test with the fixture that is named. */
+#define T(f, s)                                                                                                        \
+    {                                                                                                                  \
+#f " (" #s ")", f, s, teardown, NULL                                                                           \
+    }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Model of an NVMe controller: see model.h. Deliberately shares nothing with the driver but nvme.h.
-#include "model.h"
+/* Model of an NVMe controller: see model.h. Here: queues, registers, time. Deliberately shares nothing with the driver
+ * but nvme.h. */
+#include "model_priv.h"
 
 #include "../src/pool.h"
 
-#include <abi/types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,465 +14,11 @@ static struct model *of(struct nvme_hw *hw)
     return (struct model *)hw;
 }
 
-static void *dev_ptr(uint64_t dev)
-{
-    if (dev < MODEL_DEV) {
-        fprintf(stderr, "model: %#llx is no device address\n", (unsigned long long)dev);
-        abort();
-    }
-    return (void *)(uintptr_t)(dev - MODEL_DEV);
-}
-
-/* --- data transfer --- */
-
-struct pieces {
-    struct {
-        uint8_t *p;
-        uint32_t len;
-    } at[2048];
-    unsigned count;
-};
-
-static void piece_add(struct pieces *out, uint64_t dev, uint32_t len)
-{
-    if (out->count == ARRAY_SIZE(out->at)) {
-        abort();
-    }
-    out->at[out->count].p = dev_ptr(dev);
-    out->at[out->count++].len = len;
-}
-
-static uint16_t walk_prp(struct model *m, const struct nvme_sqe *e, uint32_t bytes, struct pieces *out)
-{
-    uint32_t n = min(bytes, 4096 - (uint32_t)(e->dptr[0] & 4095));
-
-    if (e->dptr[0] & 3) {
-        return 0x13;
-    }
-    piece_add(out, e->dptr[0], n);
-    bytes -= n;
-    if (bytes == 0) {
-        return 0;
-    }
-    if (bytes <= 4096) {
-        if (e->dptr[1] & 4095) {
-            return 0x13;
-        }
-        piece_add(out, e->dptr[1], bytes);
-        return 0;
-    }
-    m->lists++;
-    for (uint64_t list = e->dptr[1];;) {
-        for (unsigned i = (unsigned)(list & 4095) / 8; i < 512; i++) {
-            uint64_t entry = ((uint64_t *)dev_ptr(list & ~4095ull))[i];
-
-            if (entry & 4095) {
-                return 0x13;
-            }
-            if (i == 511 && bytes > 4096) {
-                list = entry;
-                break;
-            }
-            n = min(bytes, 4096u);
-            piece_add(out, entry, n);
-            bytes -= n;
-            if (bytes == 0) {
-                return 0;
-            }
-        }
-    }
-}
-
-static uint16_t walk_sgl(struct model *m, const struct nvme_sqe *e, uint32_t bytes, struct pieces *out)
-{
-    struct nvme_sgl d;
-    uint32_t total = 0;
-
-    memcpy(&d, e->dptr, sizeof(d));
-    if (d.type == 0x00) {
-        piece_add(out, d.addr, d.len);
-        return d.len == bytes ? 0 : 0x0f;
-    }
-    if (d.type != 0x30 || d.len % 16 || d.len > 4096) {
-        return 0x0d;
-    }
-    m->lists++;
-    for (unsigned i = 0; i < d.len / 16; i++) {
-        struct nvme_sgl s = ((struct nvme_sgl *)dev_ptr(d.addr))[i];
-
-        if (s.type != 0) {
-            return 0x11;
-        }
-        piece_add(out, s.addr, s.len);
-        total += s.len;
-    }
-    return total == bytes ? 0 : 0x0f;
-}
-
-static uint16_t transfer(struct model *m, const struct nvme_sqe *e, uint8_t *data, uint32_t bytes, bool to_host)
-{
-    static struct pieces p;
-    uint16_t status;
-
-    p.count = 0;
-    if (e->flags >> 6 == 1) {
-        status = (m->id.sgls & 3) ? walk_sgl(m, e, bytes, &p) : 2;
-    } else {
-        status = walk_prp(m, e, bytes, &p);
-    }
-    for (unsigned i = 0; i < p.count && status == 0; i++) {
-        if (m->lied && m->reachable && !m->reachable(p.at[i].p, p.at[i].len)) {
-            return 4; /* data transfer error */
-        }
-        memcpy(to_host ? p.at[i].p : data, to_host ? data : p.at[i].p, p.at[i].len);
-        data += p.at[i].len;
-    }
-    m->max_bytes = max(m->max_bytes, bytes);
-    return status;
-}
-
-/* --- commands --- */
-
-static uint16_t send_page(struct model *m, const struct nvme_sqe *e, uint8_t *page, uint32_t bytes)
-{
-    if (m->forge) {
-        m->forge(m, e, page);
-    }
-    return transfer(m, e, page, bytes, true);
-}
-
-static bool ns_active(const struct model *m, uint32_t nsid)
-{
-    return nsid > 0 && nsid <= MODEL_NS && m->ns[nsid - 1].data && !m->ns[nsid - 1].detached;
-}
-
-static void identify_ns(struct model *m, uint32_t nsid, struct nvme_id_ns *id)
-{
-    struct model_ns *ns = &m->ns[nsid - 1];
-
-    id->nsze = id->ncap = id->nuse = ns->blocks;
-    id->nlbaf = 1;
-    id->flbas = 1 | (ns->extended ? 0x10 : 0);
-    id->lbaf[1] = (uint32_t)__builtin_ctz(ns->block_size) << 16 | ns->metadata;
-    id->dps = ns->dps;
-    id->nsattr = ns->write_protected;
-    id->dlfeat = ns->dlfeat;
-    id->nsfeat = ns->nsfeat;
-    id->npwg = ns->npwg;
-    id->npdg = ns->npdg;
-    id->nows = ns->nows;
-}
-
-static uint16_t run_identify(struct model *m, const struct nvme_sqe *e)
-{
-    uint8_t page[4096] = {0};
-    uint32_t *list = (uint32_t *)(void *)page;
-
-    switch (e->cdw10 & 0xff) {
-    case 0:
-        if (!ns_active(m, e->nsid)) {
-            return 0x0b;
-        }
-        identify_ns(m, e->nsid, (void *)page);
-        break;
-    case 1:
-        memcpy(page, &m->id, sizeof(page));
-        break;
-    case 2:
-        for (unsigned i = e->nsid; i < MODEL_NS; i++) {
-            if (ns_active(m, i + 1)) {
-                *list++ = i + 1;
-            }
-        }
-        break;
-    case 3:
-        if (!ns_active(m, e->nsid)) {
-            return 0x0b;
-        }
-        page[0] = 3, page[1] = 16; /* UUID */
-        page[19] = m->ns[e->nsid - 1].uuid;
-        page[20] = 4, page[21] = 1, page[24] = m->ns[e->nsid - 1].csi;
-        break;
-    default:
-        return 2;
-    }
-    return send_page(m, e, page, 4096);
-}
-
-static uint16_t run_create(struct model *m, const struct nvme_sqe *e, bool cq)
-{
-    uint32_t qid = e->cdw10 & 0xffff, entries = (e->cdw10 >> 16) + 1;
-
-    if (qid == 0 || qid >= MODEL_QUEUES || qid > m->queues_granted) {
-        return 0x101;
-    }
-    if (entries < 2 || entries > (m->cap & 0xffff) + 1) {
-        return 0x102;
-    }
-    if (!(e->cdw11 & 1) || (e->dptr[0] & 4095)) {
-        return 2;
-    }
-    if (cq) {
-        if (e->cdw11 >> 16 >= m->vectors) {
-            return 0x108;
-        }
-        m->cq[qid] =
-            (struct model_cq){.base = e->dptr[0], .entries = entries, .phase = 1, .vector = (uint16_t)(e->cdw11 >> 16)};
-    } else {
-        if (e->cdw11 >> 16 != qid || m->cq[qid].entries == 0) {
-            return 0x100;
-        }
-        m->sq[qid] = (struct model_sq){.base = e->dptr[0], .entries = entries, .cq = (uint16_t)qid};
-    }
-    return 0;
-}
-
-/* Submission queues first [NVMe-1.4 5.5, 5.6]. */
-static uint16_t run_delete(struct model *m, const struct nvme_sqe *e, bool cq)
-{
-    uint32_t qid = e->cdw10 & 0xffff;
-
-    if (qid == 0 || qid >= MODEL_QUEUES || (cq ? m->cq[qid].entries : m->sq[qid].entries) == 0) {
-        return 0x101;
-    }
-    if (cq) {
-        if (m->sq[qid].entries) {
-            return 0x10c;
-        }
-        m->cq[qid].entries = 0;
-    } else {
-        m->sq[qid].entries = 0;
-    }
-    return 0;
-}
-
-static void post(struct model *m, uint16_t sqid, uint16_t cid, uint16_t status, uint32_t dw0);
-
-/* dw0: 0 aborted, 1 not. */
-static uint32_t run_abort(struct model *m, const struct nvme_sqe *e)
-{
-    m->aborts++;
-    for (unsigned i = 0; i < m->dropped_count && m->abort_works; i++) {
-        if (m->dropped[i].sqid == (e->cdw10 & 0xffff) && m->dropped[i].cid == e->cdw10 >> 16) {
-            m->dropped[i] = m->dropped[--m->dropped_count];
-            post(m, (uint16_t)(e->cdw10 & 0xffff), (uint16_t)(e->cdw10 >> 16), 0x07, 0);
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/* An event of that type is reported once until its log page is read [NVMe-1.4 5.2]. */
-void model_event(struct model *m, uint32_t dw0)
-{
-    unsigned type = dw0 & 7;
-
-    if (m->event_masked >> type & 1 || m->aer_count == 0) {
-        m->event_pending[type] = dw0 | 0x80000000;
-        return;
-    }
-    m->event_masked |= 1u << type;
-    m->event_pending[type] = 0;
-    m->events++;
-    post(m, 0, m->aer[--m->aer_count], 0, dw0);
-}
-
-static void events_release(struct model *m)
-{
-    for (unsigned type = 0; type < 8; type++) {
-        if (m->event_pending[type]) {
-            model_event(m, m->event_pending[type] & 0x7fffffff);
-        }
-    }
-}
-
-void model_ns_notice(struct model *m, uint32_t nsid)
-{
-    if (m->changed_count < ARRAY_SIZE(m->changed)) {
-        m->changed[m->changed_count++] = nsid;
-    }
-    if (m->event_config & 0x100) {
-        model_event(m, 0x040002);
-    }
-}
-
-static uint16_t run_log(struct model *m, const struct nvme_sqe *e)
-{
-    uint8_t page[4096] = {0}, lid = (uint8_t)e->cdw10;
-    uint32_t bytes = ((e->cdw10 >> 16) + 1) * 4;
-
-    if (bytes > sizeof(page) || e->nsid != 0xffffffff) {
-        return 2;
-    }
-    m->log_reads[lid & 7]++;
-    if (lid == 1) {
-        memcpy(page, &m->error, sizeof(m->error));
-        m->event_masked &= ~1u;
-    } else if (lid == 2) {
-        memcpy(page, &m->smart, sizeof(m->smart));
-        m->event_masked &= ~2u;
-    } else if (lid == 4) {
-        memcpy(page, m->changed, m->changed_count * 4);
-        m->changed_count = 0;
-        m->event_masked &= ~4u;
-    } else {
-        return 0x109;
-    }
-    uint16_t status = send_page(m, e, page, bytes);
-
-    events_release(m);
-    return status;
-}
-
-static uint16_t run_admin(struct model *m, const struct nvme_sqe *e, uint32_t *dw0)
-{
-    if (m->fail_admin && e->opcode == m->fail_admin_opcode) {
-        return 6;
-    }
-    switch (e->opcode) {
-    case 0x06:
-        return run_identify(m, e);
-    case 0x01:
-        return run_create(m, e, false);
-    case 0x05:
-        return run_create(m, e, true);
-    case 0x02:
-        return run_log(m, e);
-    case 0x00:
-        return run_delete(m, e, false);
-    case 0x04:
-        return run_delete(m, e, true);
-    case 0x08:
-        *dw0 = run_abort(m, e);
-        return 0;
-    case 0x0a:
-        if (e->cdw10 != 6) {
-            return 2;
-        }
-        *dw0 = !m->cache_off;
-        return 0;
-    case 0x09:
-        if (e->cdw10 == 6) {
-            m->cache_off = !(e->cdw11 & 1);
-            return 0;
-        }
-        if (e->cdw10 == 0x0b) {
-            m->event_config = e->cdw11;
-            return (e->cdw11 & ~0xffu & ~(m->id.oaes & 0x100)) ? 2 : 0; /* only what it supports */
-        }
-        if (e->cdw10 != 7 || (e->cdw11 & 0xffff) == 0xffff || e->cdw11 >> 16 == 0xffff) {
-            return 2;
-        }
-        *dw0 = (m->queues_granted - 1) * 0x10001u;
-        return 0;
-    default:
-        return 1;
-    }
-}
-
-static uint16_t run_deallocate(struct model *m, const struct nvme_sqe *e, struct model_ns *ns)
-{
-    uint32_t range[256][4], n = (e->cdw10 & 0xff) + 1;
-    uint16_t status = transfer(m, e, (uint8_t *)range, n * 16, false);
-
-    if (status || e->cdw11 != 4) {
-        return status ? status : 2;
-    }
-    m->deallocates++;
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t lba = range[i][2] | (uint64_t)range[i][3] << 32;
-
-        if (!range_ok(lba, range[i][1], ns->blocks)) {
-            return 0x80;
-        }
-        memset(ns->data + lba * ns->block_size, 0, (size_t)range[i][1] * ns->block_size);
-    }
-    return 0;
-}
-
-/* Metadata in a buffer of their own, or protection information that the controller handles itself. */
-static uint16_t run_metadata(const struct model_ns *ns, const struct nvme_sqe *e, uint32_t blocks)
-{
-    bool pract = e->cdw12 >> 29 & 1;
-
-    if (ns->dps & 7) {
-        uint16_t status = !pract ? 0x181 : (ns->dps & 7) < 3 && e->cdw14 != e->cdw10 ? 0x284 : 0;
-
-        if (status || ns->metadata == 8) {
-            return status;
-        }
-        pract = false; /* it fills in a part of the metadata */
-    }
-    if (ns->metadata && !ns->extended) {
-        uint8_t *p = dev_ptr(e->mptr);
-
-        for (uint32_t i = 0; i < blocks * ns->metadata; i++) {
-            if (e->opcode == 1 && p[i] != 0) {
-                abort(); /* what would become of that? */
-            }
-            p[i] = e->opcode == 2 ? 0xee : p[i];
-        }
-    }
-    return pract ? 2 : 0;
-}
-
-static uint16_t run_io(struct model *m, const struct nvme_sqe *e)
-{
-    if (!ns_active(m, e->nsid)) {
-        return 0x400b; /* for good */
-    }
-    struct model_ns *ns = &m->ns[e->nsid - 1];
-    uint64_t lba = e->cdw10 | (uint64_t)e->cdw11 << 32;
-    uint32_t blocks = (e->cdw12 & 0xffff) + 1;
-
-    if (e->opcode == 0) {
-        m->flushes++;
-        return 0;
-    }
-    if (ns->write_protected && e->opcode != 2) {
-        return 0x4020;
-    }
-    if (e->opcode == 9) {
-        return run_deallocate(m, e, ns);
-    }
-    if (e->opcode > 2 && e->opcode != 8) {
-        return 1;
-    }
-    if (!range_ok(lba, blocks, ns->blocks)) {
-        return 0x80;
-    }
-    if (m->fail_status && m->fail_lba >= lba && m->fail_lba < lba + blocks) {
-        uint16_t status = m->fail_status;
-
-        if (m->fail_times && --m->fail_times == 0) {
-            m->fail_status = 0;
-        }
-        return status;
-    }
-    if (e->opcode == 8) {
-        m->zeroes++;
-        m->deac += e->cdw12 >> 25 & 1;
-        m->fua_writes += e->cdw12 >> 30 & 1;
-        m->max_bytes = max(m->max_bytes, blocks * ns->block_size);
-        memset(ns->data + lba * ns->block_size, 0, (size_t)blocks * ns->block_size);
-        return 0;
-    }
-    uint16_t bad = run_metadata(ns, e, blocks);
-
-    if (bad) {
-        return bad;
-    }
-    m->reads += e->opcode == 2;
-    m->writes += e->opcode == 1;
-    m->fua_writes += e->opcode == 1 && (e->cdw12 >> 30 & 1);
-    return transfer(m, e, ns->data + lba * ns->block_size, blocks * ns->block_size, e->opcode == 2);
-}
-
-static void post(struct model *m, uint16_t sqid, uint16_t cid, uint16_t status, uint32_t dw0)
+void model_post(struct model *m, uint16_t sqid, uint16_t cid, uint16_t status, uint32_t dw0)
 {
     struct model_sq *sq = &m->sq[sqid];
     struct model_cq *cq = &m->cq[sq->cq];
-    struct nvme_cqe *e = (struct nvme_cqe *)dev_ptr(cq->base) + cq->tail;
+    struct nvme_cqe *e = (struct nvme_cqe *)model_dev_ptr(cq->base) + cq->tail;
     uint16_t phase = cq->phase ^ (m->bad_phase && sqid ? 1 : 0);
 
     e->dw0 = dw0;
@@ -507,7 +53,7 @@ static void execute(struct model *m, uint16_t sqid, const struct nvme_sqe *e)
             }
             return;
         }
-        status = e->opcode == 0x0c ? 0x105 : run_admin(m, e, &dw0);
+        status = e->opcode == 0x0c ? 0x105 : model_admin(m, e, &dw0);
     } else {
         if (m->fatal_io) {
             m->fatal_io--;
@@ -524,12 +70,12 @@ static void execute(struct model *m, uint16_t sqid, const struct nvme_sqe *e)
             }
             return;
         }
-        status = run_io(m, e);
+        status = model_io(m, e);
     }
-    post(m, sqid, e->cid, status, dw0);
+    model_post(m, sqid, e->cid, status, dw0);
     if (m->duplicate && sqid) {
         m->lied = true; /* it may be another command's by the time it is looked at */
-        post(m, sqid, e->cid, status, dw0);
+        model_post(m, sqid, e->cid, status, dw0);
     }
 }
 
@@ -570,7 +116,7 @@ static void sq_doorbell(struct model *m, uint16_t qid, uint32_t tail)
     }
     sq->tail = tail;
     while (sq->head != sq->tail) {
-        struct nvme_sqe e = ((struct nvme_sqe *)dev_ptr(sq->base))[sq->head];
+        struct nvme_sqe e = ((struct nvme_sqe *)model_dev_ptr(sq->base))[sq->head];
 
         sq->head = sq->head + 1 == sq->entries ? 0 : sq->head + 1;
         if (qid ? m->hold : m->slow_admin) {
@@ -783,7 +329,7 @@ static int64_t model_vector(struct nvme_hw *hw, uint16_t *vector)
 
 static void model_arm(struct nvme_hw *hw, uint64_t deadline)
 {
-    of(hw)->armed = deadline;
+    of(hw)->armed = max(deadline, 1ull); /* 0 is over, as are all times that have passed */
 }
 static void model_isolate(struct nvme_hw *hw)
 {

@@ -290,8 +290,6 @@ static void test_queue_pairs_few(void **state)
     assert_int_equal(run1(e, VIRTIO_BLK_T_IN, 0, DATA, 512), VIRTIO_BLK_S_OK);
 }
 
-#define T(f, s) cmocka_unit_test_setup_teardown(f, s, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

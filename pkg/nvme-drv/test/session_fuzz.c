@@ -263,10 +263,10 @@ static void step_request(unsigned k)
 
 static void step_garbage(void)
 {
-    uint8_t *p = fuzz_at(GPA + take(3) % (2 * WORLD_MEM_BYTES - 8));
+    uint64_t gpa = GPA + take(3) % (2 * WORLD_MEM_BYTES - 8);
 
     for (unsigned n = 1 + pick(8); n > 0; n--) {
-        *p++ = (uint8_t)take(1);
+        *(uint8_t *)fuzz_at(gpa++) = (uint8_t)take(1);
     }
 }
 
