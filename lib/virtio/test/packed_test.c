@@ -1,38 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The packed format against a driver that keeps the rules, and against one that breaks each of them. The flags and the
  * positions of the driver's side are written out here and do not come from the code under test. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <abi/types.h>
-#include <stdlib.h>
-#include <string.h>
-#include <util/bits.h>
-#include <virtio/vring.h>
+#include "ring_fixture.h"
 
 #define NUM 7u /* any size goes */
-#define BASE 0x10000u
-#define BYTES 0x10000u
-#define RING BASE
-#define DRIVER (BASE + 0x1000)
-#define DEVICE (BASE + 0x2000)
-#define DATA (BASE + 0x4000)
-
-struct env {
-    struct gmem mem;
-    struct vring vq;
-    uint8_t *ram;
-    struct virtq_pdesc *ring;
-    struct virtq_pevent *driver, *device;
-    unsigned next; /* the driver's next place, counted over all laps */
-    unsigned used; /* and the next one that it expects to be used */
-    struct vring_seg seg[4];
-    struct vring_chain chain;
-};
 
 static struct vring_config config(uint64_t features)
 {
@@ -42,41 +13,6 @@ static struct vring_config config(uint64_t features)
                                  .used = DEVICE,
                                  .features = features | VIRTIO_F_RING_PACKED,
                                  .base = 0x80008000};
-}
-
-static struct env *env_new(uint64_t features)
-{
-    struct env *e = calloc(1, sizeof(*e));
-    struct vring_config cfg = config(features);
-
-    e->ram = aligned_alloc(4096, BYTES);
-    memset(e->ram, 0, BYTES);
-    gmem_init(&e->mem);
-    assert_int_equal(gmem_add(&e->mem, &(struct gmem_region){.gpa = BASE, .size = BYTES, .host = e->ram}), SK_OK);
-    assert_int_equal(vring_init(&e->vq, &e->mem, &cfg), SK_OK);
-    e->ring = (void *)e->ram;
-    e->driver = (void *)(e->ram + 0x1000);
-    e->device = (void *)(e->ram + 0x2000);
-    return e;
-}
-
-static int setup(void **state)
-{
-    *state = env_new(VIRTIO_F_INDIRECT_DESC);
-    return 0;
-}
-static int setup_event(void **state)
-{
-    *state = env_new(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX);
-    return 0;
-}
-static int teardown(void **state)
-{
-    struct env *e = *state;
-
-    free(e->ram);
-    free(e);
-    return 0;
 }
 
 /* Lap 0, 2, 4...: bit 7 says available, bit 15 is clear; in the others the other way round. */
@@ -95,29 +31,16 @@ static void post_simple(struct env *e, uint16_t id)
 /* The driver looks at its next place: true if it is used, of a buffer that took that many descriptors. */
 static bool take(struct env *e, unsigned count, uint16_t *id, uint32_t *len)
 {
-    const struct virtq_pdesc *d = &e->ring[e->used % NUM];
-    unsigned both = (1u << 7 | 1u << 15), want = (e->used / NUM) % 2 == 0 ? both : 0;
+    const struct virtq_pdesc *d = &e->ring[e->taken % NUM];
+    unsigned both = (1u << 7 | 1u << 15), want = (e->taken / NUM) % 2 == 0 ? both : 0;
 
     if ((d->flags & both) != want) {
         return false;
     }
     *id = d->id;
     *len = d->len;
-    e->used += count;
+    e->taken += count;
     return true;
-}
-
-static int pop(struct env *e)
-{
-    return vring_pop(&e->vq, e->seg, ARRAY_SIZE(e->seg), &e->chain);
-}
-
-static void expect_broken(struct env *e)
-{
-    assert_int_equal(pop(e), SK_EMSG);
-    assert_non_null(vring_error(&e->vq));
-    assert_int_equal(pop(e), SK_EMSG);
-    assert_false(vring_kick_enable(&e->vq));
 }
 
 static void test_chain(void **state)
@@ -208,8 +131,7 @@ static void test_hostile(void **state)
 
         post(e, bad[i]);
         expect_broken(e);
-        void *p = e;
-        teardown(&p);
+        env_free(e);
     }
 }
 
@@ -229,8 +151,7 @@ static void test_indirect_not_negotiated(void **state)
     (void)state;
     post(e, (struct virtq_pdesc){.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT});
     expect_broken(e);
-    void *p = e;
-    teardown(&p);
+    env_free(e);
 }
 
 static void test_order(void **state)
@@ -305,7 +226,7 @@ static void test_wrap(void **state)
             assert_int_equal(id, (uint16_t)(i + k));
             assert_int_equal(len, i);
         }
-        assert_int_equal(e->used, e->next);
+        assert_int_equal(e->taken, e->next);
         struct vring_config cfg = config(VIRTIO_F_INDIRECT_DESC);
 
         cfg.base = vring_base(&e->vq); /* another device goes on where this one stopped */
@@ -413,8 +334,6 @@ static void test_init_errors(void **state)
     assert_int_equal(vring_init(&e->vq, &e->mem, &c), SK_ERANGE);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define TE(f) cmocka_unit_test_setup_teardown(f, setup_event, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -1,90 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Virtqueue code against a driver that keeps the rules, and against one that breaks each of them.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <abi/types.h>
-#include <stdlib.h>
-#include <string.h>
-#include <util/bits.h>
+#include "ring_fixture.h"
 #include <virtio/blk.h>
-#include <virtio/vring.h>
 
 #define NUM 8u
-#define BASE 0x10000u
-#define BYTES 0x10000u
-#define DESC BASE
-#define AVAIL (BASE + 0x1000)
-#define USED (BASE + 0x2000)
-#define DATA (BASE + 0x4000)
 
-struct env {
-    struct gmem mem;
-    struct vring vq;
-    uint8_t *ram;
-    struct virtq_desc *desc;
-    struct virtq_avail *avail;
-    struct virtq_used *used;
-    struct vring_seg seg[4];
-    struct vring_chain chain;
-};
-
-static struct env *env_new(uint64_t features)
+static struct vring_config config(uint64_t features)
 {
-    struct env *e = calloc(1, sizeof(*e));
-    struct vring_config cfg = {.num = NUM, .desc = DESC, .avail = AVAIL, .used = USED, .features = features};
-
-    e->ram = aligned_alloc(4096, BYTES);
-    memset(e->ram, 0, BYTES);
-    gmem_init(&e->mem);
-    assert_int_equal(gmem_add(&e->mem, &(struct gmem_region){.gpa = BASE, .size = BYTES, .host = e->ram}), SK_OK);
-    assert_int_equal(vring_init(&e->vq, &e->mem, &cfg), SK_OK);
-    e->desc = (void *)e->ram;
-    e->avail = (void *)(e->ram + 0x1000);
-    e->used = (void *)(e->ram + 0x2000);
-    return e;
-}
-
-static int setup(void **state)
-{
-    *state = env_new(VIRTIO_F_INDIRECT_DESC);
-    return 0;
-}
-static int setup_event(void **state)
-{
-    *state = env_new(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX);
-    return 0;
-}
-static int teardown(void **state)
-{
-    struct env *e = *state;
-
-    free(e->ram);
-    free(e);
-    return 0;
+    return (struct vring_config){.num = NUM, .desc = RING, .avail = DRIVER, .used = DEVICE, .features = features};
 }
 
 static void post(struct env *e, uint16_t head)
 {
     e->avail->ring[e->avail->idx % NUM] = head;
     e->avail->idx++;
-}
-
-static int pop(struct env *e)
-{
-    return vring_pop(&e->vq, e->seg, ARRAY_SIZE(e->seg), &e->chain);
-}
-
-static void expect_broken(struct env *e)
-{
-    assert_int_equal(pop(e), SK_EMSG);
-    assert_non_null(vring_error(&e->vq));
-    assert_int_equal(pop(e), SK_EMSG);
-    assert_false(vring_kick_enable(&e->vq));
 }
 
 static void test_chain(void **state)
@@ -155,12 +84,12 @@ static void test_indirect_hostile(void **state)
         {.addr = BASE + BYTES - 16, .len = 32, .flags = VIRTQ_DESC_F_INDIRECT},
         {.addr = UINT64_MAX - 7, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT},
         {.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT, .next = 1},
-        {.addr = DESC, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT}, /* the table contains itself */
+        {.addr = RING, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT}, /* the table contains itself */
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        struct vring_config cfg = {
-            .num = NUM, .desc = DESC, .avail = AVAIL, .used = USED, .features = VIRTIO_F_INDIRECT_DESC};
+        struct vring_config cfg = config(VIRTIO_F_INDIRECT_DESC);
+
         e->avail->idx = 0;
         assert_int_equal(vring_init(&e->vq, &e->mem, &cfg), SK_OK);
         e->desc[0] = bad[i];
@@ -177,8 +106,7 @@ static void test_indirect_not_negotiated(void **state)
     e->desc[0] = (struct virtq_desc){.addr = DATA, .len = 16, .flags = VIRTQ_DESC_F_INDIRECT};
     post(e, 0);
     expect_broken(e);
-    void *p = e;
-    teardown(&p);
+    env_free(e);
 }
 
 static void test_loop(void **state)
@@ -323,7 +251,7 @@ static void test_event_idx(void **state)
 static void test_init_errors(void **state)
 {
     struct env *e = *state;
-    struct vring_config ok = {.num = NUM, .desc = DESC, .avail = AVAIL, .used = USED}, c;
+    struct vring_config ok = config(0), c;
 
     c = ok, c.num = 0;
     assert_int_equal(vring_init(&e->vq, &e->mem, &c), SK_EINVAL);
@@ -373,8 +301,6 @@ static void test_gmem(void **state)
     assert_ptr_equal(gmem_ptr(&m, 0x3001, 1), b + 1);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define TE(f) cmocka_unit_test_setup_teardown(f, setup_event, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
