@@ -7,9 +7,11 @@ KERNEL_HOST_CFLAGS := -I$(SRC)/kernel/include -I$(SRC)/kernel/test/host
 TEST_kernel-object_CFLAGS := $(KERNEL_HOST_CFLAGS)
 TEST_kernel-memory_CFLAGS := $(KERNEL_HOST_CFLAGS)
 TEST_kernel-ipc_CFLAGS := $(KERNEL_HOST_CFLAGS)
+TEST_kernel-sched_CFLAGS := $(KERNEL_HOST_CFLAGS)
 $(call host-test,kernel-object,kernel/test/host/test_object.c $(KERNEL_CORE_SRC))
 $(call host-test,kernel-memory,kernel/test/host/test_memory.c $(KERNEL_CORE_SRC))
 $(call host-test,kernel-ipc,kernel/test/host/test_ipc.c $(KERNEL_CORE_SRC))
+$(call host-test,kernel-sched,kernel/test/host/test_sched.c $(KERNEL_CORE_SRC))
 
 # ktest: the kernel's own root task for the test in QEMU (tests/kernel), freestanding.
 KTEST_SRC := $(sort $(wildcard $(SRC)/kernel/test/ktest/*.c))

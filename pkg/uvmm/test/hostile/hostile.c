@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* See README.md. Every random choice comes from one generator, so that a seed repeats a run (but for the timing of
  * interrupts). */
+#include "machine.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#define SERIAL 0x3f8
 #define PM1_CONTROL 0x604
 #define PM1_SOFT_OFF (1u << 13 | 5u << 10)
 #define IOAPIC 0xfec00000ull
@@ -43,41 +43,7 @@ static struct idt_entry idt[256] __attribute__((aligned(16)));
 static uint64_t random_state;
 static uint64_t interrupts, in_window, storms, faults;
 
-/* --- machine --- */
-
-static void out8(uint16_t port, uint8_t v)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-static void out16(uint16_t port, uint16_t v)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
-}
-static void out32(uint16_t port, uint32_t v)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
-}
-static uint32_t in8(uint16_t port)
-{
-    uint8_t v;
-
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-static uint32_t in16(uint16_t port)
-{
-    uint16_t v;
-
-    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-static uint32_t in32(uint16_t port)
-{
-    uint32_t v;
-
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
+/* --- tables --- */
 
 void tables_make(void)
 {
@@ -97,65 +63,6 @@ void tables_make(void)
             (struct idt_entry){(uint16_t)at, CODE_SELECTOR, 0, 0x8e, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0};
     }
     tables_load(page_table[0], idt);
-}
-
-/* --- text --- */
-
-static void put_char(char c)
-{
-    for (unsigned i = 0; i < 1000 && !(in8(SERIAL + 5) & 0x20); i++) {
-    }
-    out8(SERIAL, (uint8_t)c);
-}
-
-static void put(const char *s)
-{
-    while (*s) {
-        put_char(*s++);
-    }
-}
-
-static void put_number(uint64_t v)
-{
-    char buf[21];
-    unsigned i = sizeof(buf) - 1;
-
-    buf[i] = '\0';
-    do {
-        buf[--i] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    put(buf + i);
-}
-
-/* What garbage may have left: divisor latch, loopback, interrupts. */
-static void serial_init(void)
-{
-    out8(SERIAL + 3, 3);
-    out8(SERIAL + 1, 0);
-    out8(SERIAL + 2, 7);
-    out8(SERIAL + 4, 3);
-}
-
-/* The number behind `name=` on the command line. */
-static uint64_t option(const char *line, const char *name, uint64_t other)
-{
-    for (; *line; line++) {
-        unsigned i = 0;
-
-        while (name[i] && line[i] == name[i]) {
-            i++;
-        }
-        if (!name[i] && line[i] == '=') {
-            uint64_t v = 0;
-
-            for (line += i + 1; *line >= '0' && *line <= '9'; line++) {
-                v = v * 10 + (uint64_t)(*line - '0');
-            }
-            return v;
-        }
-    }
-    return other;
 }
 
 /* --- interrupts and exceptions --- */

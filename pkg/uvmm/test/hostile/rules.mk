@@ -4,12 +4,13 @@ HOSTILE := $(SRC)/pkg/uvmm/test/hostile
 HOSTILE_OBJ := $(O)/obj/hostile
 HOSTILE_CFLAGS := $(COMMON) -ffreestanding -nostdlib -fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
     -fno-jump-tables -fno-asynchronous-unwind-tables -fcf-protection=none
+HOSTILE_SRC := $(addprefix $(HOSTILE)/,entry.S hostile.c machine.c)
 EXTRA_TARGETS += $(O)/bin/hostile
 
-$(HOSTILE_OBJ)/hostile.elf: $(HOSTILE)/entry.S $(HOSTILE)/hostile.c $(HOSTILE)/hostile.ld $(O)/flags
+$(HOSTILE_OBJ)/hostile.elf: $(HOSTILE_SRC) $(HOSTILE)/machine.h $(HOSTILE)/hostile.ld $(O)/flags
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(HOSTILE_CFLAGS) -static -Wl,-T,$(HOSTILE)/hostile.ld -Wl,--build-id=none -Wl,--no-warn-rwx-segments \
-	    -o $@ $(HOSTILE)/entry.S $(HOSTILE)/hostile.c
+	    -o $@ $(HOSTILE_SRC)
 $(O)/bin/hostile: $(HOSTILE_OBJ)/hostile.elf $(HOSTILE)/header.S
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D) && $(OBJCOPY) -O binary $< $(HOSTILE_OBJ)/payload
