@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a command line, words separated by blanks; and each --device against a small set of disks.
+/* Fuzz target: a command line, words separated by blanks, and each --device against a small set of disks; the words are
+ * also the arguments that make a dynamic client. */
+#include "../src/factory.h"
 #include "../src/options.h"
 #include "../src/target.h"
 #include <stdint.h>
@@ -35,6 +37,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     } else if (!memchr(error, 0, sizeof(error)) || !error[0]) {
         abort();
+    }
+    for (int i = 1; i < argc; i++) {
+        struct client_options client = {0};
+
+        if (!factory_arg(&client, argv[i]) && client.device && target_find(ctrls, 1, client.device, &t) == SK_OK &&
+            t.ns != &ns) {
+            abort();
+        }
     }
     free(text);
     return 0;
