@@ -168,22 +168,30 @@ void packed_push(struct vring *vq, uint32_t head, uint32_t written)
 static bool event_passed(const struct vring *vq, uint32_t event, uint32_t batch)
 {
     struct vring_pos at = pos_decode(event & 0xffff);
-    uint32_t behind = pos_distance(vq, at, vq->used_pos);
+    uint32_t behind = pos_distance(vq, at, vq->used_pos) - vq->batch; /* of what is shown; wraps if that is before it */
 
     return at.index >= vq->num || (behind >= 1 && behind <= batch);
 }
 
-bool packed_publish(struct vring *vq)
+void packed_show(struct vring *vq)
 {
-    uint32_t batch = vq->batch;
+    if (vq->batch > 0) {
+        /* pairs with the driver's read of the flags */
+        __atomic_store_n(&vq->ring[vq->first].flags, vq->first_flags, __ATOMIC_RELEASE);
+        vq->untold = min(vq->untold + vq->batch, 2 * vq->num); /* that is every place */
+        vq->batch = 0;
+    }
+}
+
+bool packed_interrupt_due(struct vring *vq)
+{
+    uint32_t batch = vq->untold;
     bool first = !vq->signal_valid;
 
     if (batch == 0) {
         return false;
     }
-    /* pairs with the driver's read of the flags */
-    __atomic_store_n(&vq->ring[vq->first].flags, vq->first_flags, __ATOMIC_RELEASE);
-    vq->batch = 0;
+    vq->untold = 0;
     vq->signal_valid = true;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the driver's fence after it set its event structure */
     uint32_t event = *vq->driver_event;

@@ -74,7 +74,7 @@ static int64_t split_init(struct vring *vq, const struct vring_config *cfg)
     vq->next_avail = vq->avail_seen = (uint16_t)cfg->base;
     vq->used_event = &vq->avail->ring[vq->num];
     vq->avail_event = (volatile uint16_t *)&vq->used->ring[vq->num];
-    vq->used_next = vq->used_shown = vq->used->idx;
+    vq->used_next = vq->used_shown = vq->used_told = vq->used->idx;
     return SK_OK;
 }
 
@@ -166,15 +166,23 @@ static void split_push(struct vring *vq, uint32_t head, uint32_t written)
     vq->in_flight--;
 }
 
-static bool split_publish(struct vring *vq)
+static void split_show(struct vring *vq)
 {
-    uint16_t new = vq->used_next, old = vq->used_shown;
+    if (vq->used_next != vq->used_shown) {
+        __atomic_store_n(&vq->used->idx, vq->used_next,
+                         __ATOMIC_RELEASE); /* pairs with the driver's read of used.idx */
+        vq->used_shown = vq->used_next;
+    }
+}
+
+static bool split_interrupt_due(struct vring *vq)
+{
+    uint16_t new = vq->used_shown, old = vq->used_told;
 
     if (new == old) {
         return false;
     }
-    __atomic_store_n(&vq->used->idx, new, __ATOMIC_RELEASE); /* pairs with the driver's read of used.idx */
-    vq->used_shown = new;
+    vq->used_told = new;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the driver's fence after it set used_event or flags */
     if (!vq->event_idx) {
         return !(vq->avail->flags & VIRTQ_AVAIL_F_NO_INTERRUPT);
@@ -243,9 +251,24 @@ void vring_push(struct vring *vq, uint32_t head, uint32_t written)
     }
 }
 
+void vring_show(struct vring *vq)
+{
+    if (vq->packed) {
+        packed_show(vq);
+    } else {
+        split_show(vq);
+    }
+}
+
+bool vring_interrupt_due(struct vring *vq)
+{
+    return vq->packed ? packed_interrupt_due(vq) : split_interrupt_due(vq);
+}
+
 bool vring_publish(struct vring *vq)
 {
-    return vq->packed ? packed_publish(vq) : split_publish(vq);
+    vring_show(vq);
+    return vring_interrupt_due(vq);
 }
 
 void vring_kick_disable(struct vring *vq)

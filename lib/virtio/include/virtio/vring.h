@@ -80,14 +80,16 @@ struct vring {
             uint16_t avail_seen;            /* avail.idx as last read */
             uint16_t used_next;             /* next entry of used.ring to fill */
             uint16_t used_shown;            /* used.idx as last published */
+            uint16_t used_told;             /* used.idx as of the last decision about an interrupt */
         };
         struct {
             volatile struct virtq_pdesc *ring;
             volatile uint32_t *driver_event, *device_event; /* struct virtq_pevent in one access */
             struct vring_pos avail_pos;                     /* next descriptor to take */
             struct vring_pos used_pos;                      /* next descriptor to return */
-            uint32_t batch;                                 /* descriptors returned since the last publish, ... */
+            uint32_t batch;                                 /* descriptors returned since they were last shown, ... */
             uint16_t first, first_flags;                    /* ... and what shows them: not written yet */
+            uint32_t untold; /* descriptors shown since the last decision about an interrupt */
         };
     };
 };
@@ -108,9 +110,14 @@ __attribute__((warn_unused_result)) int vring_again(struct vring *vq, uint32_t h
                                                     struct vring_seg *seg, unsigned max, struct vring_chain *chain);
 /* Packed: the last descriptor of the chain that was taken last. */
 struct virtq_pdesc vring_last(const struct vring *vq);
-/* Returns a chain taken before, with the number of bytes written to it. Not visible before vring_publish(). */
+/* Returns a chain taken before, with the number of bytes written to it. Not visible before vring_show(). */
 void vring_push(struct vring *vq, uint32_t head, uint32_t written);
-/* Shows all pushed chains to the driver. True: the driver wants an interrupt. */
+/* Shows all pushed chains to the driver. */
+void vring_show(struct vring *vq);
+/* Does the driver want an interrupt for what has been shown since the last call? The longer one waits with the
+ * question, the more drivers have found their chains without one. */
+__attribute__((warn_unused_result)) bool vring_interrupt_due(struct vring *vq);
+/* Both at once. */
 __attribute__((warn_unused_result)) bool vring_publish(struct vring *vq);
 
 /* The driver need not kick (a hint) ... */

@@ -4,12 +4,16 @@
  *
  * To the guest: a chain is filled with the input that waits, as soon as both are there. While the guest has no buffer,
  * input stays where it comes from. From the guest: everything is written out before the chain is returned, at most
- * TX_BUDGET bytes at a time; a guest that queues more gets on with it in between (the signal `more` continues). */
+ * TX_BUDGET bytes at a time; a guest that queues more gets on with it in between (the signal `more` continues). The
+ * interrupt for returned chains comes when none has been returned for TX_QUIET_NS, if the driver still waits for it
+ * then: Linux polls after each line and would only count interrupts, until it gives up the vector as one that nobody
+ * handles. */
 
 #include "../console.h"
 #include "../device.h"
 #include "../gmem.h"
 #include "../log.h"
+#include "../timer.h"
 #include "virtio.h"
 #include <sk/env.h>
 #include <sk/server.h>
@@ -23,6 +27,7 @@
 #define SEGMENTS QUEUE_SIZE
 #define PIECE 256u
 #define TX_BUDGET 65536u
+#define TX_QUIET_NS 4000000ull
 #define CLASS_COMMUNICATION_OTHER 0x078000u
 
 #define VIRTIO_CONSOLE_F_EMERG_WRITE (1ull << 2)
@@ -45,6 +50,8 @@ static struct {
     struct gmem mem;
     struct vring ring[2];
     struct server_source more;
+    struct vtimer tx_quiet; /* set: chains have been returned, ... */
+    bool tx_busy;           /* ... also since it was set */
     /* The chain being written out: segment `at` of `count`, from byte `off` of it; count 0: none. */
     struct {
         struct vring_seg seg[SEGMENTS];
@@ -65,14 +72,27 @@ static bool queue_usable(unsigned q)
     return con.dev.queue[q].started && !(con.dev.status & VIRTIO_STATUS_NEEDS_RESET);
 }
 
-static void publish(unsigned q)
+/* --- from the guest --- */
+
+static void tx_quiet(void *ctx)
 {
-    if (vring_publish(&con.ring[q])) {
-        virtio_queue_interrupt(&con.dev, q);
+    (void)ctx;
+    if (con.tx_busy) {
+        con.tx_busy = false;
+        vtimer_set(&con.tx_quiet, clock_now_ns() + TX_QUIET_NS, tx_quiet, NULL);
+    } else if (queue_usable(TX) && vring_interrupt_due(&con.ring[TX])) {
+        virtio_queue_interrupt(&con.dev, TX);
     }
 }
 
-/* --- from the guest --- */
+static void tx_show(void)
+{
+    vring_show(&con.ring[TX]);
+    con.tx_busy = con.tx_quiet.deadline_ns != VTIMER_NEVER;
+    if (!con.tx_busy) {
+        vtimer_set(&con.tx_quiet, clock_now_ns() + TX_QUIET_NS, tx_quiet, NULL);
+    }
+}
 
 /* Takes the next chain. False: none. */
 static bool tx_next(void)
@@ -134,7 +154,7 @@ static void tx_run(void)
     if (!queue_usable(TX)) {
         return;
     }
-    publish(TX);
+    tx_show();
     if (budget == 0 || vring_kick_enable(&con.ring[TX])) {
         sys_signal_raise(con.more.cap);
     }
@@ -213,8 +233,8 @@ static void rx_run(void)
     do {
         r = rx_one();
     } while (r == RX_FILLED || (r == RX_NO_BUFFER && vring_kick_enable(&con.ring[RX])));
-    if (r != RX_BROKEN) {
-        publish(RX);
+    if (r != RX_BROKEN && vring_publish(&con.ring[RX])) {
+        virtio_queue_interrupt(&con.dev, RX);
     }
 }
 
@@ -257,6 +277,7 @@ static int con_reset(struct virtio_dev *d)
 {
     (void)d;
     con.tx.count = 0;
+    vtimer_cancel(&con.tx_quiet);
     console_flush();
     return SK_OK;
 }
@@ -303,6 +324,7 @@ static int con_create(const char *name, bool mmio)
         return (int)err;
     }
     con.port.input_ready = input_ready;
+    con.tx_quiet.deadline_ns = VTIMER_NEVER;
     err = virtio_dev_add(&con.dev, &info);
     if (err < 0) {
         server_remove(&con.more);

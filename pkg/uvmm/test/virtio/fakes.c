@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fakes.h"
 #include "../../src/console.h"
+#include "../../src/timer.h"
 #include "../../src/dev/isa.h"
 #include "../../src/dev/power.h"
 #include "../../src/device.h"
@@ -276,6 +277,15 @@ int64_t sys_signal_raise(cap_t s)
     }
     fake.raised[s - FAKE_CAPS] = true;
     return SK_OK;
+}
+uint64_t clock_now_ns(void)
+{
+    return fake.now;
+}
+void fake_wait(uint64_t ns)
+{
+    fake.now += ns;
+    vtimer_run(0, fake.now);
 }
 uint64_t sys_now_ns(void)
 {

@@ -73,6 +73,8 @@ struct fake {
 extern struct fake fake;
 
 void fake_init(void);
+/* Time passes, and timers of the devices fire. */
+void fake_wait(uint64_t ns);
 /* Handles raised signals that have a source, until there are none. */
 void fake_events(void);
 /* An OUT by the guest: doorbell or bus, as the kernel would have it. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Host tests of the guest's PCI bus and virtio devices.
 UVMM_VIO_SRC := $(addprefix pkg/uvmm/,src/pci/config.c src/pci/host.c src/pci/msix.c src/virtio/common.c src/virtio/transport.c src/virtio/mmio.c src/virtio/rng.c \
-    src/virtio/console.c src/virtio/blk.c src/virtio/blk_session.c src/virtio/blk_lost.c test/virtio/fakes.c) \
+    src/virtio/console.c src/virtio/blk.c src/virtio/blk_session.c src/virtio/blk_lost.c src/timer.c test/virtio/fakes.c) \
     lib/virtio/src/vring.c lib/virtio/src/packed.c lib/virtio/src/inflight.c lib/virtio/src/gmem.c lib/sk/src/msg.c
 UVMM_VIO_LIBS := virtio sk proto util
 

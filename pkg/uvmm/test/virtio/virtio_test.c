@@ -259,6 +259,7 @@ static void test_isr(void **state)
     desc_set(1, 0, DATA, 1, 0, 0);
     offer(1, 0);
     notify(1);
+    fake_wait(4000000);
     assert_true(fake.line[17]);
     assert_int_equal(bus_mmio_read(drv.isr, 1), 1);
     assert_false(fake.line[17]);
@@ -285,8 +286,37 @@ static void test_output(void **state)
     assert_int_equal(get16(USED(1) + 2), 1);
     assert_int_equal(get32(USED(1) + 4), 0);
     assert_int_equal(get32(USED(1) + 8), 0);
+    assert_int_equal(fake.msi.count, 0);
+    fake_wait(4000000);
     assert_int_equal(fake.msi.count, 1);
     assert_int_equal(fake.msi.data, 0x42);
+    fake_wait(4000000);
+    assert_int_equal(fake.msi.count, 1);
+}
+
+/* A driver that polls, as Linux does, gets no interrupts; one that waits in the end gets one. */
+static void test_output_polled(void **state)
+{
+    (void)state;
+    start(VERSION_1 | EVENT_IDX);
+    put(DATA, "x", 1);
+    desc_set(1, 0, DATA, 1, 0, 0);
+    for (uint16_t used = 1; used <= 4 * NUM; used++) {
+        offer(1, 0);
+        notify(1);
+        assert_int_equal(get16(USED(1) + 2), used);
+        put(AVAIL(1) + 4 + 2 * NUM, &used, 2); // used_event
+        fake_wait(used == 1 ? 4000000 : 1000000);
+        assert_int_equal(fake.msi.count, 1); // for the very first, in any case
+    }
+    fake_wait(4000000);
+    fake_wait(4000000);
+    assert_int_equal(fake.out_len, 4 * NUM);
+    assert_int_equal(fake.msi.count, 1);
+    offer(1, 0);
+    notify(1);
+    fake_wait(4000000);
+    assert_int_equal(fake.msi.count, 2);
 }
 
 /* More than is written at one go: the rest follows by the device's own signal. */
@@ -438,6 +468,7 @@ int main(void)
         T(test_window),
         T(test_isr),
         T(test_output),
+        T(test_output_polled),
         T(test_output_long),
         T(test_input),
         T(test_input_backpressure),
