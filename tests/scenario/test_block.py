@@ -5,17 +5,9 @@ import re
 
 import pytest
 from conftest import SERIAL, run
+from native import MODULES, PRELUDE, channels, driver
 
-NED = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local c1, c2 = l:new_channel(), l:new_channel();
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-l:start({ caps = { vbus = io_busses.nvme, cl1 = c1:svr(), cl2 = c2:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv %s");
-%s
-"""
+NED = PRELUDE + channels("c1", "c2") + driver("%s", cl1="c1", cl2="c2") + "%s\n"
 CLIENT = 'l:start({ caps = { disk = c%d }, log = { "test%d", "y" } }, "rom/blktest %s");\n'
 ONE = f"-v --client cl1 --device {SERIAL}:n1"
 VERIFIED = r"all verified: (\d+) reads, (\d+) writes, (\d+) flushes"
@@ -23,7 +15,7 @@ VERIFIED = r"all verified: (\d+) reads, (\d+) writes, (\d+) flushes"
 
 def boot(system, driver, *clients, **settings):
     """Clients are blktest's options, for cl1, cl2, ..."""
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     starts = "".join(CLIENT % (i + 1, i + 1, options) for i, options in enumerate(clients))
     return system.boot(ned=NED % (driver, starts), **settings)
 
@@ -48,7 +40,7 @@ def one_after_another(system, driver, runs, **settings):
     """blktest with each of these options, at the same gate."""
     starts = ", ".join(f'"{options}"' for options in runs)
     start = f'for _, o in ipairs {{ {starts} }} do l:start({{ caps = {{ disk = c1 }}, log = {{ "test", "y" }} }}, "rom/blktest " .. o):wait(); end'
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     with system.boot(ned=NED % (driver, start), **settings) as session:
         for options in runs:
             assert session.expect(r"blktest: (all verified|FAILED|bad option)", 120)[1] == "all verified", (options, session.tagged("test"))
@@ -173,15 +165,7 @@ def test_disk_in_use(system):
     assert said(session, "cl2.*in use by client cl1")
 
 
-DYNAMIC = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local drv = l:new_channel();
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-l:start({ caps = { vbus = io_busses.nvme, svr = drv:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv -v");
-local function disk(...) return L4.cast(L4.Proto.Factory, drv):create(0, ...) end
+DYNAMIC = PRELUDE + channels("drv") + driver("-v", svr="drv") + """local function disk(...) return L4.cast(L4.Proto.Factory, drv):create(0, ...) end
 local function refused(...) local ok, why = pcall(disk, ...); print("refused:", not ok, why) end
 local function test(d, options) return l:start({ caps = { disk = d }, log = { "test", "y" } }, "rom/blktest " .. options) end
 %s
@@ -191,7 +175,7 @@ local function test(d, options) return l:start({ caps = { disk = d }, log = { "t
 def test_dynamic_clients(system):
     """Made by a script while the devices are still looked at; gone with their last holder, disk and memory with them."""
     system.add_nvme(system.disk())
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     script = f"""
 local d = disk("device={SERIAL}:n1", "ds-max=3");
 refused("device={SERIAL}:n1"); refused("device=NOSUCH"); refused("size=1"); refused("ds-max=3"); refused("device=A", "ds-max=99");
@@ -219,7 +203,7 @@ def test_gate_is_used_again(system):
     """A client that has ended leaves nothing behind: the next one has the same gate."""
     system.add_nvme(system.disk())
     start = 'for i = 1, 4 do l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops 500 --seed " .. i):wait(); end'
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     with system.boot(ned=NED % (ONE, start)) as session:
         for _ in range(4):
             session.expect(VERIFIED, 60)
@@ -242,7 +226,7 @@ def test_missing_device(system):
 
 def test_no_bus(system):
     ned = NED.replace("vbus = io_busses.nvme, ", "") % (ONE, CLIENT % (1, 1, "--expect -15"))
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     system.add_nvme(system.disk())
     with system.boot(ned=ned) as session:
         session.expect("SK_ENODEV as expected", 60)

@@ -4,15 +4,10 @@ Each verifies its own blocks; what belongs to nobody must stay as it was."""
 import re
 
 from conftest import SERIAL, run
+from native import MODULES, PRELUDE
 from test_block import VERIFIED, said
 
-HEAD = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-local caps, c = { vbus = io_busses.nvme }, {};
+HEAD = PRELUDE + """local caps, c = { vbus = io_busses.nvme }, {};
 for i = 1, %d do c[i] = l:new_channel(); caps["cl" .. i] = c[i]:svr(); end
 local drv = l:new_channel();
 caps.svr = drv:svr();
@@ -22,7 +17,7 @@ local function test(i, options) return l:start({ caps = { disk = c[i] }, log = {
 
 
 def boot(system, devices, script, msis="Property.num_msis = 6;", extra=""):
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     options = " ".join(f"--client cl{i} --device {device}" for i, device in enumerate(devices, 1)) + extra
     return system.boot(ned=HEAD % (len(devices), options) + script, msis=msis)
 

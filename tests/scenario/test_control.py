@@ -4,22 +4,15 @@ import os
 import re
 
 from conftest import SERIAL
+from native import MODULES, PRELUDE, channels
 
-NED = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local drv, ctl, c1 = l:new_channel(), l:new_channel(), l:new_channel();
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-%s
-"""
+NED = PRELUDE + channels("drv", "ctl", "c1") + "%s\n"
 
 
 def test_script(system):
     """Commands by a script; what is not understood says so; a second gate has the commands alone."""
     system.add_nvme(system.disk())
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     script = f"""
 l:start({{ caps = {{ vbus = io_busses.nvme, svr = drv:svr(), ctl = ctl:svr() }}, log = {{ "nvme", "g" }} }}, "rom/nvme-drv -v");
 local d = L4.cast(L4.Proto.Factory, drv):create(0, "device={SERIAL}:n1", "read-only");
@@ -65,7 +58,7 @@ l:start({{ caps = {{ vbus = io_busses.nvme, cl1 = c1:svr() }}, log = ctl:create(
 def test_statistics(system):
     """The counters agree with what the client itself counts, per client and per namespace, live and when it is gone."""
     system.add_nvme(system.disk())
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     script = f"""
 l:start({{ caps = {{ vbus = io_busses.nvme, svr = drv:svr(), cl1 = c1:svr() }}, log = {{ "nvme", "g" }} }},
         "rom/nvme-drv -v --client cl1 --device {SERIAL}:n1");
@@ -147,7 +140,7 @@ vmm.start_vm({{ id = 1, mem = 128, rd = "rom/ramdisk-x86_64.cpio.gz", fdt = "rom
 def test_nothing_leaks(system):
     """Clients that come and go, with and without work, leave the driver with the memory that it had."""
     system.add_nvme(system.disk())
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     script = f"""
 l:start({{ caps = {{ vbus = io_busses.nvme, svr = drv:svr(), cl1 = c1:svr() }}, log = {{ "nvme", "g" }} }},
         "rom/nvme-drv -q --client cl1 --device {SERIAL}:n1");
@@ -174,7 +167,7 @@ print("before", first); print("after", used()); print("done");"""
 def test_batches(system):
     """One doorbell write and one interrupt for a batch, counted by QEMU and by the client."""
     system.add_nvme(system.disk(16))
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     trace = system.path("trace.log")
     for event in ("pci_nvme_mmio_doorbell_sq", "pci_nvme_mmio_doorbell_cq", "pci_nvme_irq_msix", "pci_nvme_rw"):
         system.machine += ["-trace", event]

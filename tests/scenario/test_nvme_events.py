@@ -5,7 +5,8 @@ import re
 import pexpect
 import pytest
 from conftest import SERIAL, run
-from test_block import DYNAMIC, NED, ONE, VERIFIED, boot, said
+from native import MODULES, PRELUDE, channels, driver
+from test_block import DYNAMIC, ONE, VERIFIED, boot, said
 from test_nvme_faults import qmp
 
 SHUT = r"The controller has no clients and is shut down"
@@ -31,7 +32,7 @@ def test_shutdown(system):
       local d; repeat local ok; ok, d = pcall(disk, "device={SERIAL}:n1") until ok;
       test(d, "--ops 300 --seed " .. i):wait(); d:drop(); for k = 1, 5e6 do end;
     end print("rounds", "done")"""
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     with system.boot(ned=DYNAMIC % start) as session:
         for _ in range(3):
             session.expect(VERIFIED, 60)
@@ -63,9 +64,8 @@ local test = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blkte
 
 def stopped(system, action):
     system.add_nvme(system.disk())
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
-    ned = NED[:NED.index("l:start({ caps")] + STOP % (ONE, action)
-    return system.boot(ned=ned)
+    system.modules = list(MODULES)
+    return system.boot(ned=PRELUDE + channels("c1") + STOP % (ONE, action))
 
 
 def test_server_stops(system):
@@ -118,16 +118,7 @@ def test_smart_warning(system):
     assert len([line for line in session.tagged("nvme") if "The drive warns" in line]) == 3
 
 
-ADMIN = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local drv, ctl, c1, c2 = l:new_channel(), l:new_channel(), l:new_channel(), l:new_channel();
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-l:start({ caps = { vbus = io_busses.nvme, ctl = ctl:svr(), svr = drv:svr(), cl1 = c1:svr(), cl2 = c2:svr() }, log = { "nvme", "g" } },
-        "rom/nvme-drv %s");
-local function cmd(line) print("> " .. line .. "\\n" .. ctl:control(line) .. "<") end
+ADMIN = PRELUDE + channels("drv", "ctl", "c1", "c2") + driver("%s", ctl="ctl", svr="drv", cl1="c1", cl2="c2") + """local function cmd(line) print("> " .. line .. "\\n" .. ctl:control(line) .. "<") end
 local function test(name, d, options) return l:start({ caps = { disk = d }, log = { name, "y" } }, "rom/blktest " .. options) end
 local function pause(n) for i = 1, n * 1e6 do end end
 %s
@@ -145,7 +136,7 @@ def subsystem(system, *namespaces, extra=""):
 
 
 def admin(system, script, driver="-v"):
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     return system.boot(ned=ADMIN % (driver, script))
 
 

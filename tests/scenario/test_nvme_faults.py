@@ -6,6 +6,7 @@ import socket
 import pytest
 from conftest import SERIAL
 from scenario import VBUS
+from native import MODULES, PRELUDE, channels, driver
 from test_block import ONE, VERIFIED, boot, said
 
 
@@ -76,15 +77,7 @@ def test_never_ends(system):
     assert said(session, r"n1: read at LBA \d+ failed: no answer from the controller")
 
 
-BREAK = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local c1 = l:new_channel();
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-l:start({ caps = { vbus = io_busses.nvme, cl1 = c1:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv %s");
-local t = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops %d --depth 16");
+BREAK = PRELUDE + channels("c1") + driver("%s", cl1="c1") + """local t = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops %d --depth 16");
 for i = 1, 2e7 do end
 l:start({ caps = { vbus = io_busses.nvme }, log = { "break", "r" } }, "rom/vbus-test --clear 0 %d %d"):wait();
 print("client:", t:wait()); collectgarbage();
@@ -94,7 +87,7 @@ DMA, MEMORY = 4, 2
 
 def broken(system, bits, ms, ops):
     """Somebody switches the controller's DMA (its commands fail fatally then: CSTS.CFS) or registers off."""
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest", "vbus-test"]
+    system.modules = [*MODULES, "vbus-test"]
     system.add_nvme(system.disk())
     vbus = VBUS % {"msis": "Property.num_msis = 2;", "match": '"PCI/CC_0108"'}
     return system.boot(ned=BREAK % (f"{ONE} --io-timeout 1000", ops, bits, ms), vbus=vbus)

@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 from conftest import SERIAL, run
+from native import MODULES
 from test_block import DYNAMIC, boot, said, write_mbr
 from test_clients import boot as boot_clients
 from test_clients import content
@@ -272,7 +273,7 @@ def test_names_and_places(system):
     system.machine += ["-drive", f"if=none,file={system.disk(2 * MIB, 'blanks.img')},format=raw,id=B", "-readconfig", config]
     script = "".join(f"""do local d; repeat local ok; ok, d = pcall(disk, "device={name}"); until ok;
 test(d, "--ops 60 --max 4096"):wait(); d:drop() end\n""" for name, _ in devices) + 'refused("device=with:n1"); print("all names have served");'
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     with system.boot(ned=DYNAMIC % script, msis="Property.num_msis = 4;") as session:
         session.expect("all names have served", 60)
     text = session.text()

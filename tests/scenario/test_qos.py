@@ -3,16 +3,9 @@
 import re
 
 from conftest import SERIAL
+from native import MODULES, PRELUDE, channels, driver
 
-NED = """package.path = "rom/?.lua";
-local L4 = require "L4";
-local vmm = require "vmm";
-local l = L4.default_loader;
-local drv = l:new_channel();
-local io_busses = { nvme = 1 }
-vmm.start_io(io_busses, "rom/test.vbus");
-l:start({ caps = { vbus = io_busses.nvme, svr = drv:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv -v");
-local function disk(...) return drv:create(0, ...) end
+NED = PRELUDE + channels("drv") + driver("-v", svr="drv") + """local function disk(...) return drv:create(0, ...) end
 local function test(tag, d, options) return l:start({ caps = { disk = d }, log = { tag, "y" } }, "rom/blktest " .. options) end
 %s
 """
@@ -25,7 +18,7 @@ def boot(system, script, namespaces=1):
     for nsid in range(1, namespaces + 1):
         image = system.disk(64, f"disk{nsid}.img")
         system.machine += ["-drive", f"if=none,file={image},format=raw,id=D{nsid}", "-device", f"nvme-ns,drive=D{nsid},bus=n0,nsid={nsid}"]
-    system.modules = ["ned", "io", "nvme-drv", "vmm.lua", "blktest"]
+    system.modules = list(MODULES)
     return system.boot(ned=NED % script, msis="Property.num_msis = 10;")
 
 
