@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-$(call program,moe,elf logline sk rt proto util)
+$(call program,moe,acpi elf logline sk rt proto util)
 TEST_moe_phys_test_CFLAGS := -I$(SRC)/pkg/moe/src
 TEST_moe_stack_test_CFLAGS := -I$(SRC)/pkg/moe/src
 $(call host-test,moe_phys_test,pkg/moe/test/phys_test.c pkg/moe/src/phys.c pkg/moe/src/account.c,util)

@@ -77,13 +77,15 @@ def test_server_stops(system):
     assert trace().count("pci_nvme_mmio_shutdown_set") == 1
 
 
-def test_machine_ends(system):
-    """All programs end before the machine is reset, and the drive is shut down."""
+@pytest.mark.parametrize("machine, call, said_so", [("pc", "reset", "reset"), ("pc", "poweroff", "switched off"), ("q35", "poweroff", "switched off")])
+def test_machine_ends(system, machine, call, said_so):
+    """All programs end before the machine is reset or switches itself off, and the drive is shut down."""
+    system.machine += ["-M", machine]
     trace = traced(system, "pci_nvme_mmio_shutdown_set")
-    with stopped(system, "for i = 1, 2e6 do end; L4.reset()") as session:
-        session.expect("moe: the machine is reset: ending all programs", 60)
+    with stopped(system, f"for i = 1, 2e6 do end; L4.{call}()") as session:
+        session.expect(f"moe: the machine is {said_so}: ending all programs", 60)
         session.expect(r"program nvme-drv \(nvme\) ended: exited with 0", 60)
-        session.expect(pexpect.EOF, 60, "the reset (-no-reboot ends QEMU)")
+        session.expect(pexpect.EOF, 60, "the end of QEMU (-no-reboot: also by a reset)")
     text = session.text()
     assert text.index("program blktest (test) ended: killed") < text.index("program nvme-drv (nvme) ended: exited with 0")
     assert text.index("program nvme-drv (nvme) ended") < text.index("program io (io) ended: killed")

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct image image = {data, size};
-    struct acpi_memory memory = {image_read, &image};
+    struct acpi_memory memory = {image_read, &image, malloc, free};
     struct acpi_info info;
 
     (void)acpi_read(&memory, 0, &info);
@@ -33,5 +33,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     acpi_mcfg_parse(data, size, &info);
     acpi_madt_parse(data, size, &info);
     acpi_fadt_parse(data, size, &info);
+    (void)acpi_s5_parse(data, size, info.power.type);
     return 0;
 }

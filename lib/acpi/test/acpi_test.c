@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* ACPI tables built byte by byte, as tables typed from the specifications apart from src/acpi.c, and damaged ones. */
 #include <acpi/acpi.h>
+#include <stdlib.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,7 @@ static int64_t image_read(void *ctx, uint64_t phys, void *buf, size_t len)
     memcpy(buf, memory_image + phys, len);
     return SK_OK;
 }
-static const struct acpi_memory image = {image_read, NULL};
+static const struct acpi_memory image = {image_read, NULL, malloc, free};
 
 #define RSDP_AT 0x100
 #define RSDT_AT 0x200
@@ -28,6 +29,7 @@ static const struct acpi_memory image = {image_read, NULL};
 #define MCFG_AT 0x400
 #define MADT_AT 0x500
 #define FADT_AT 0x600
+#define DSDT_AT 0x800
 
 static void checksum(unsigned at, unsigned len, unsigned sum_at)
 {
@@ -143,6 +145,71 @@ static void check_all(const struct acpi_info *info)
     assert_int_equal(info->sci, 9);
 }
 
+/* As compilers write it: short and long lengths, One and Zero, bytes; and what looks like it but is none. */
+static void test_s5(void **state)
+{
+    static const struct {
+        const char *aml;
+        size_t len;
+        int type[2]; /* -1: nothing is found */
+    } cases[] = {
+#define AML(s) s, sizeof(s) - 1
+        {AML("x\x08_S5_\x12\x06\x04\x00\x00\x00\x00"), {0, 0}},
+        {AML("\x08\\_S5_\x12\x08\x04\x0a\x07\x0a\x05\x00\x00"), {7, 5}},
+        {AML("_S5_\x10\x08_S5_\x12\x48\x00\x02\x01\x0a\x02"), {1, 2}},
+        {AML("x\x08_S4_\x12\x06\x04\x00\x00\x00\x00"), {-1, -1}},
+        {AML("x\x08_S5_\x12\x06\x01\x00\x00\x00\x00"), {-1, -1}},
+        {AML("x\x08_S5_\x12\x06\x04\x0a\x08\x00\x00"), {-1, -1}},
+        {AML("x\x08_S5_\x12\x06\x04\x0b\x05\x00\x00"), {-1, -1}},
+        {AML("xx_S5_\x12\x06\x04\x05\x00\x00\x00"), {-1, -1}},
+        {AML("x\x08_S5_\x12\x06\x04\x0a"), {-1, -1}},
+        {AML("x\x08_S5_\x12"), {-1, -1}},
+        {AML("x\x08_S5_\x12\xc6"), {-1, -1}},
+        {AML("_S5_"), {-1, -1}},
+        {AML(""), {-1, -1}},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t type[2];
+        bool found = acpi_s5_parse((const uint8_t *)cases[i].aml, cases[i].len, type);
+
+        assert_int_equal(found, cases[i].type[0] >= 0);
+        assert_true(!found || (type[0] == cases[i].type[0] && type[1] == cases[i].type[1]));
+    }
+}
+
+static void test_power(void **state)
+{
+    static const uint8_t s5[] = "x\x08_S5_\x12\x06\x04\x0a\x05\x0a\x05\x00";
+    uint8_t fadt[232] = {0};
+    struct acpi_info info;
+
+    (void)state;
+    build(2);
+    table(DSDT_AT, "DSDT", s5, sizeof s5);
+    memcpy(fadt + 40 - 36, &(uint32_t){DSDT_AT}, 4);
+    memcpy(fadt + 48 - 36, &(uint32_t){0xb2}, 4);
+    memcpy(fadt + 64 - 36, &(uint32_t){0x604}, 4);
+    fadt[52 - 36] = 0xf1;
+    table(FADT_AT, "FACP", fadt, sizeof fadt);
+    assert_int_equal(acpi_read(&image, RSDP_AT, &info), SK_OK);
+    assert_true(info.power.typed);
+    assert_int_equal(info.power.type[0], 5);
+    assert_int_equal(info.power.control[0], 0x604);
+    assert_int_equal(info.power.control[1], 0);
+    assert_int_equal(info.power.smi_port, 0xb2);
+    assert_int_equal(info.power.enable, 0xf1);
+    memory_image[DSDT_AT + 50] ^= 1; /* its checksum is wrong now */
+    assert_int_equal(acpi_read(&image, RSDP_AT, &info), SK_OK);
+    assert_false(info.power.typed);
+    assert_int_equal(info.bad_tables, 1);
+    fadt[112 - 36 + 2] = 0x10; /* reduced hardware */
+    table(FADT_AT, "FACP", fadt, sizeof fadt);
+    assert_int_equal(acpi_read(&image, RSDP_AT, &info), SK_OK);
+    assert_int_equal(info.power.control[0], 0);
+}
+
 static void test_both_revisions(void **state)
 {
     struct acpi_info info;
@@ -239,9 +306,14 @@ static void test_insane_ecam(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_both_revisions), cmocka_unit_test(test_bad_xsdt_falls_back_to_rsdt),
-        cmocka_unit_test(test_damaged),        cmocka_unit_test(test_madt_entry_without_length),
-        cmocka_unit_test(test_limits),         cmocka_unit_test(test_insane_ecam),
+        cmocka_unit_test(test_both_revisions),
+        cmocka_unit_test(test_bad_xsdt_falls_back_to_rsdt),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_madt_entry_without_length),
+        cmocka_unit_test(test_s5),
+        cmocka_unit_test(test_power),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_insane_ecam),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

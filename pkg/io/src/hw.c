@@ -170,7 +170,7 @@ static void hw_wait_ms(void *ctx, unsigned ms)
 
 static void read_acpi(struct hw *hw)
 {
-    const struct acpi_memory memory = {hw_read_memory, hw};
+    const struct acpi_memory memory = {hw_read_memory, hw, malloc, free};
     const char *text = getenv("SKERRY_RSDP");
     uint64_t rsdp = text != NULL ? strtoull(text, NULL, 0) : 0;
     int64_t err = rsdp != 0 ? acpi_read(&memory, rsdp, &hw->acpi) : SK_ENOENT;

@@ -417,7 +417,7 @@ static int64_t ned_op(struct program *p, struct msg *request)
     if (request->op == MOE_STARTED) {
         moe_print_footprint();
     } else {
-        machine_end();
+        machine_end(request->op == MOE_POWER_OFF);
     }
     return SK_OK;
 }
@@ -432,6 +432,7 @@ static int64_t session_handle(void *ctx, struct msg *request, struct msg *reply)
         return PROTO_MOE;
     case MOE_STARTED:
     case MOE_END:
+    case MOE_POWER_OFF:
         return ned_op(p, request);
     case MOE_ON_STOP:
         return do_on_stop(p, request);

@@ -52,8 +52,10 @@ struct program *program_last_started(void);
 
 /* Ends it in an orderly way if it wants that, or else by force; also by force after the time. */
 void program_stop(struct program *p, uint64_t limit_ms);
-/* Ends all programs, then resets the machine. */
-void machine_end(void);
+/* Ends all programs, then resets the machine or switches it off. */
+void machine_end(bool off);
+/* poweroff.c: switches the machine off at once; returns when that is not possible, which it has logged. */
+void poweroff(void);
 bool machine_ends(void);
 /* A program has ended. */
 void machine_step(void);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Orderly ends: of one program [PROG_STOP], and of the machine [MOE_END]. The machine's programs end one after the
+/* Orderly ends: of one program [PROG_STOP], and of the machine [MOE_END, MOE_POWER_OFF]. The machine's programs end one after the
  * other, the last started first: a scenario starts servers before their clients, so clients go first and what they
  * flushed is with their servers when those get their notice. ned stays until the end. */
 #include "prog.h"
@@ -11,7 +11,7 @@
 
 #define LIMIT_MS 20000u /* for each program when the machine ends: NVMe drives may take 10 s to shut down */
 
-static bool ending;
+static bool ending, switch_off;
 
 static void program_kill(struct program *p, const char *reason)
 {
@@ -58,6 +58,10 @@ void machine_step(void)
     }
     inside = false;
     if (!p) {
+        if (switch_off) {
+            poweroff();
+            return;
+        }
         int64_t err = sys_machine_reset(boot->machine);
 
         moe_log("cannot reset the machine: %s; switch it off", sk_strerror(err));
@@ -69,11 +73,12 @@ bool machine_ends(void)
     return ending;
 }
 
-void machine_end(void)
+void machine_end(bool off)
 {
     if (!ending) {
-        moe_log("the machine is reset: ending all programs");
+        moe_log("the machine is %s: ending all programs", off ? "switched off" : "reset");
         ending = true;
+        switch_off = off;
     }
     machine_step();
 }

@@ -292,7 +292,9 @@ function Task:stop(limit)
 end
 
 -- Ends all programs in an orderly way, the last started first, and resets the machine.
-function L4.reset() check("reset the machine", os.reset()) end
+function L4.reset() check("reset the machine", os.reset(false)) end
+-- The same, and switches it off.
+function L4.poweroff() check("switch the machine off", os.reset(true)) end
 
 -- The loader -------------------------------------------------------------------------------------------------------------
 local loader_keys = { mem = true, factory = true, log_fab = true, loader = true, sched_fab = true, ns_fab = true,

@@ -58,8 +58,8 @@ int64_t os_program_status(cap_t program, struct os_program_status *status);
 int64_t os_program_kill(cap_t program);
 /* Asks it to end, and kills it when it has not in that time. */
 int64_t os_program_stop(cap_t program, uint64_t limit_ms);
-/* Ends all programs in an orderly way and resets the machine. */
-int64_t os_machine_reset(void);
+/* Ends all programs in an orderly way and resets the machine, or switches it off. */
+int64_t os_machine_end(bool off);
 
 /* Calls fn(ctx) from the event loop when the program has ended. NULL and *err on failure. Ends with os_watch_end,
  * also after fn was called. */

@@ -349,9 +349,9 @@ int64_t os_program_kill(cap_t program)
     return program_op(program, PROG_KILL);
 }
 
-int64_t os_machine_reset(void)
+int64_t os_machine_end(bool off)
 {
-    return program_op(CAP_MOE, MOE_END);
+    return program_op(CAP_MOE, off ? MOE_POWER_OFF : MOE_END);
 }
 
 int64_t os_program_stop(cap_t program, uint64_t limit_ms)

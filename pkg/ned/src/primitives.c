@@ -188,7 +188,7 @@ static int prim_stop(lua_State *l)
 }
 static int prim_reset(lua_State *l)
 {
-    return status_result(l, os_machine_reset());
+    return status_result(l, os_machine_end(lua_toboolean(l, 1)));
 }
 
 /* status(program): state name, exit code, reason */

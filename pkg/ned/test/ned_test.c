@@ -166,7 +166,8 @@ static void test_wait(void **state)
     (void)state;
     good(HEAD "local t = l:start({}, 'rom/x'); assert(t:state() == 'running')\n"
               "local code, why = t:wait(); assert(code == 7 and why == 'exited with 7')\n"
-              "assert(t:state() == 'exited'); t:kill(); t:stop(7); t:stop(); L4.reset()");
+              "assert(t:state() == 'exited'); t:kill(); t:stop(7); t:stop(); L4.reset(); L4.poweroff()");
+    assert_non_null(strstr(os_fake_trace, "reset\npoweroff\n"));
 }
 
 static void test_exit_handler(void **state)

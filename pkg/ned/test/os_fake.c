@@ -272,9 +272,9 @@ int64_t os_program_stop(cap_t program, uint64_t limit_ms)
     return SK_OK;
 }
 
-int64_t os_machine_reset(void)
+int64_t os_machine_end(bool off)
 {
-    trace("reset\n");
+    trace("%s\n", off ? "poweroff" : "reset");
     return SK_OK;
 }
 

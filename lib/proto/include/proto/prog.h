@@ -36,4 +36,5 @@ enum moe_op {
     MOE_STARTED,          /* from ned, once: the scenario is started. moe then prints what the system takes. */
     MOE_ON_STOP,          /* in: cap signal (CALL), raised when the program shall end. SK_EEXIST: there is one. */
     MOE_END,              /* from ned: stops all programs, the last started first, and resets the machine. */
+    MOE_POWER_OFF,        /* the same, and switches it off. */
 };
