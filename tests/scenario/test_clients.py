@@ -56,6 +56,17 @@ def test_all_at_once(system):
     assert all(after[a * 512:b * 512] != before[a * 512:b * 512] for a, b in ((2049, 8193), (12288, 20481), (20481, 32001)))
 
 
+def test_shared_line(system):
+    """Three controllers by INTx, which have one line: each gets its interrupts."""
+    for i in (1, 2, 3):
+        system.add_nvme(system.disk(8, f"{i}.img"), serial=f"S{i}", ident=f"D{i}", extra=f",addr={4 * i:x}")
+    script = "".join(f'test({i}, "--ops 800 --depth 8");' for i in (1, 2, 3))
+    with boot(system, ["S1:n1", "S2:n1", "S3:n1"], script, extra=" --nomsi --nomsix") as session:
+        for _ in range(3):
+            session.expect(VERIFIED, 60)
+    assert sum("which both share" in line for line in session.tagged("nvme")) == 2
+
+
 def test_killed_clients(system):
     """A client that dies with a full queue: its requests end, its memory is not written any more, the next one has its disk."""
     image = filled(system, "disk.img", 32)

@@ -12,11 +12,13 @@
 #define CLASS_NVME 0x010802u /* [PCI-CC 1.2]: NVM Express I/O controller */
 #define COMMAND_MEMORY 0x0002u
 #define COMMAND_MASTER 0x0004u
+#define COMMAND_INTX_OFF 0x0400u
 #define WORKER_STACK (32u << 10)
 
 /* Messages of this bus, for all controllers together. */
 static unsigned msi_next, msi_count;
-static struct device **devices; /* the caller's of device_scan() */
+static struct device *line_devices; /* they share lines, as it happens */
+static struct device **devices;     /* the caller's of device_scan() */
 static unsigned device_count;
 
 static struct device *of(struct nvme_hw *hw)
@@ -161,11 +163,27 @@ static void vector_event(void *ctx)
 
     nvme_ctrl_interrupt(&dev->ctrl, v->index);
     blkdev_flush();
-    if (dev->own_vectors == 0) {
-        sys_signal_ack(v->signal.cap); /* a level-triggered line */
-    }
     if (dev->ctrl.wake) {
         worker_resume(dev);
+    }
+}
+
+/* A level-triggered line says that one of its devices wants something, not which. */
+static void line_event(void *ctx)
+{
+    struct device_vector *v = ctx;
+
+    for (struct device *d = line_devices; d; d = d->next_line) {
+        if (d->started) {
+            nvme_ctrl_interrupt(&d->ctrl, 0);
+        }
+    }
+    blkdev_flush();
+    sys_signal_ack(v->signal.cap);
+    for (struct device *d = line_devices; d; d = d->next_line) {
+        if (d->ctrl.wake) {
+            worker_resume(d);
+        }
     }
 }
 
@@ -220,14 +238,35 @@ static int64_t device_vector(struct nvme_hw *hw, uint16_t *vector)
     return SK_OK;
 }
 
+static void line_add(struct device *dev)
+{
+    dev->own_vectors = 0;
+    dev->vectors = 1;
+    dev->next_line = line_devices;
+    line_devices = dev;
+}
+
+/* Has another of our controllers the line? Then its events serve both. */
+static bool line_share(struct device *dev)
+{
+    for (struct device *d = line_devices; d; d = d->next_line) {
+        if (vbus_same_line(dev->bus, dev->index, d->index) &&
+            vbus_command(dev->bus, dev->index, 0, COMMAND_INTX_OFF) == SK_OK) {
+            log_info("NVMe[%s]: Interrupts by the line (INTx) of %s, which both share", dev->name, d->name);
+            line_add(dev);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int64_t intx_bind(struct device *dev)
 {
     struct device_vector *v = &dev->vector[0];
     uint32_t line, level, low;
 
     *v = (struct device_vector){.device = dev};
-    dev->own_vectors = 0;
-    int64_t err = server_signal(&v->signal, CAP_NULL, vector_event, v);
+    int64_t err = server_signal(&v->signal, CAP_NULL, line_event, v);
 
     if (err < 0) {
         return err;
@@ -235,9 +274,9 @@ static int64_t intx_bind(struct device *dev)
     err = vbus_intx_bind(dev->bus, dev->index, v->signal.cap, &line, &level, &low);
     if (err < 0) {
         server_remove(&v->signal);
-        return err;
+        return err == SK_EBUSY && line_share(dev) ? SK_OK : err;
     }
-    dev->vectors = 1;
+    line_add(dev);
     log_info("NVMe[]: Device: interrupt : %x trigger: %u, polarity: %u", line, level, low);
     log_info("NVMe[%s]: Interrupts by line %u (INTx), which all queues share", dev->name, line);
     return SK_OK;

@@ -35,6 +35,7 @@ struct device {
     bool started, waiting; /* the worker: runs, is in device_wait() */
     bool known;            /* to main.c */
     void (*changed)(struct device *dev);
+    struct device *next_line; /* of those that interrupt by line */
     char name[40];
 };
 

@@ -7,6 +7,7 @@
 #include <sk/vm.h>
 
 #define PCI_COMMAND 0x04u
+#define PCI_INTERRUPT_LINE 0x3cu
 #define BAR_PARTS_MAX UTCB_CAPS
 
 int64_t vbus_info(cap_t bus, struct vbus_info *info)
@@ -41,25 +42,38 @@ int64_t vbus_device(cap_t bus, uint32_t index, struct vbus_device *dev)
     return msg_end(&m);
 }
 
-int64_t vbus_command(cap_t bus, uint32_t index, uint16_t set, uint16_t clear)
+static int64_t config_read(cap_t bus, uint32_t index, unsigned reg, unsigned width, uint64_t *value)
 {
     struct msg m;
 
     msg_begin(&m, VBUS_CFG_READ);
     msg_put(&m, index);
-    msg_put(&m, PCI_COMMAND);
-    msg_put(&m, 2);
+    msg_put(&m, reg);
+    msg_put(&m, width);
     int64_t err = msg_call(&m, bus, DEADLINE_NEVER);
 
-    if (err < 0) {
-        return err;
-    }
-    uint64_t value = (msg_get(&m) | set) & ~(uint64_t)clear;
+    *value = err < 0 ? 0 : msg_get(&m);
+    return err < 0 ? err : msg_end(&m);
+}
 
-    err = msg_end(&m);
+bool vbus_same_line(cap_t bus, uint32_t a, uint32_t b)
+{
+    uint64_t line_a, line_b;
+
+    return config_read(bus, a, PCI_INTERRUPT_LINE, 1, &line_a) == SK_OK &&
+           config_read(bus, b, PCI_INTERRUPT_LINE, 1, &line_b) == SK_OK && line_a == line_b;
+}
+
+int64_t vbus_command(cap_t bus, uint32_t index, uint16_t set, uint16_t clear)
+{
+    struct msg m;
+    uint64_t value;
+    int64_t err = config_read(bus, index, PCI_COMMAND, 2, &value);
+
     if (err < 0) {
         return err;
     }
+    value = (value | set) & ~(uint64_t)clear;
     msg_begin(&m, VBUS_CFG_WRITE);
     msg_put(&m, index);
     msg_put(&m, PCI_COMMAND);

@@ -4,6 +4,7 @@
 
 #include <abi/types.h>
 #include <proto/vbus.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct vbus_info {
@@ -20,5 +21,7 @@ __attribute__((warn_unused_result)) int64_t vbus_map_bar(cap_t bus, uint32_t ind
 __attribute__((warn_unused_result)) int64_t vbus_dma_space(cap_t bus, uint32_t index, cap_t *space);
 __attribute__((warn_unused_result)) int64_t vbus_msi_bind(cap_t bus, uint32_t index, uint32_t msi, uint32_t own,
                                                           cap_t signal, uint64_t *addr, uint32_t *data);
+/* Have the two devices the same interrupt line? */
+bool vbus_same_line(cap_t bus, uint32_t a, uint32_t b);
 __attribute__((warn_unused_result)) int64_t vbus_intx_bind(cap_t bus, uint32_t index, cap_t signal, uint32_t *line,
                                                            uint32_t *level, uint32_t *low);
