@@ -201,11 +201,14 @@ int options_parse(int argc, char **argv, struct options *o)
         return -1;
     }
     if (o->kernel == NULL) {
-        log_error(LOG_BOOT, "no kernel: give a bzImage with -k, for example -k rom/bzImage");
+        log_error(
+            LOG_BOOT,
+            "no kernel: give a bzImage with -k, for example -k rom/bzImage (vmm.start_vm: kernel = \"rom/bzImage\")");
         return -1;
     }
     if (o->dtb_count == 0) {
-        log_error(LOG_BOOT, "no device tree: give one with -d, for example -d rom/virt-pc.dtb");
+        log_error(LOG_BOOT, "no device tree: give one with -d, for example -d rom/virt-pc.dtb (vmm.start_vm: fdt = "
+                            "\"rom/virt-pc.dtb\")");
         return -1;
     }
     return 0;
