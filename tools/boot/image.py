@@ -62,6 +62,13 @@ def elfimage(scenario, build, entry):
     return f"{folder}/builtin.o"
 
 
+def grub_entry(scenario, name):
+    """GRUB unpacks what looks like gzip, but only the first of several archives in a file: a ramdisk stays as it is."""
+    lines = [f"menuentry '{name}' {{", f"  multiboot2 /boot/{scenario.kernel.cmdline}"]
+    lines += [f"  module2 --nounzip /boot/{module.name} {module.cmdline}" for module in [scenario.roottask, *scenario.modules]]
+    return "\n".join(lines) + "\n}\n"
+
+
 GRUB_HEAD = """set timeout=0
 set default=0
 serial --unit=0 --speed=115200
@@ -75,13 +82,10 @@ def grub2iso(stage, scenario, build, entry):
     root = f"{build}/boot/{entry}/iso"
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(f"{root}/boot/grub")
-    lines = [f"menuentry '{entry}' {{", f"  multiboot2 /boot/{scenario.kernel.cmdline}"]
-    for module in [scenario.roottask, *scenario.modules]:
-        lines.append(f"  module2 /boot/{module.name} {module.cmdline}")
     for module in [scenario.kernel, scenario.roottask, *scenario.modules]:
         shutil.copy(f"{stage}/{module.name}", f"{root}/boot/{module.name}")
     with open(f"{root}/boot/grub/grub.cfg", "w", encoding="utf-8") as f:
-        f.write(GRUB_HEAD + "\n".join(lines) + "\n}\n")
+        f.write(GRUB_HEAD + grub_entry(scenario, entry))
     iso = f"{build}/images/{entry}.iso"
     os.makedirs(os.path.dirname(iso), exist_ok=True)
     _run("make the ISO", "grub-mkrescue", "-o", iso, root)
