@@ -37,7 +37,8 @@ int tsc_scale(uint64_t khz)
     const struct kinfo *k = sys_kinfo();
     uint64_t host_khz = k->tsc_hz / 1000;
 
-    ratio = khz == host_khz ? VCPU_TSC_RATIO_1 : (uint64_t)(((unsigned __int128)khz * 1000 << 32) / k->tsc_hz);
+    ratio = khz == host_khz ? VCPU_TSC_RATIO_1
+                            : (uint64_t)((((unsigned __int128)khz * 1000 << 32) + k->tsc_hz / 2) / k->tsc_hz);
     if (ratio != VCPU_TSC_RATIO_1 && (k->vm_features & VM_FEAT_TSC_SCALE) == 0) {
         log_error(
             LOG_BOOT,
@@ -56,7 +57,7 @@ int tsc_scale(uint64_t khz)
 
 uint64_t tsc_guest_hz(void)
 {
-    return (uint64_t)((unsigned __int128)sys_kinfo()->tsc_hz * ratio >> 32);
+    return (uint64_t)(((unsigned __int128)sys_kinfo()->tsc_hz * ratio + VCPU_TSC_RATIO_1 / 2) >> 32);
 }
 
 static uint64_t scale(uint64_t tsc)

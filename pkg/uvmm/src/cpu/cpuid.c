@@ -259,7 +259,7 @@ static struct cpuid_regs leaf_15(void)
 
 static struct cpuid_regs leaf_16(void)
 {
-    uint32_t mhz = (uint32_t)(host.tsc_hz / 1000000);
+    uint32_t mhz = (uint32_t)((host.tsc_hz + 500000) / 1000000);
 
     return (struct cpuid_regs){mhz, mhz, 100, 0};
 }
