@@ -45,7 +45,8 @@ def test_garbage_guest_ends_as_it_likes(system, seed):
     with boot(system, seed) as session:
         session.expect(r"bad +\| .*hostile: done", 120)
         session.expect(r"bad +\| uvmm: VM powered off", 30)
-        session.expect(r"cl1 is gone", 30)
+        if system.has_nvme:  # ramblk does not say it
+            session.expect(r"cl1 is gone", 30)
     nothing_broke(session)
 
 
