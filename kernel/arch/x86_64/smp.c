@@ -26,7 +26,7 @@
 #define CALL_WAIT_NS     20000000000ull
 
 struct cpu *cpus[CPUS_MAX];
-struct bkl bkl = { .next = 1 }; /* the boot processor begins with it */
+struct bkl bkl = { .held = 1 }; /* the boot processor begins with it */
 static unsigned count;
 
 unsigned cpu_count(void) { return count; }

@@ -12,10 +12,10 @@
 
 extern struct cpu *cpus[CPUS_MAX]; /* [0, cpu_count()); fixed after smp_init() */
 
-/* Tickets: who asks first has it first. */
+/* Whoever finds it free has it. A queue would be fair, but under a hypervisor its head is often not running: the others would
+ * wait for that processor's next turn, each time. */
 struct bkl {
-    uint32_t next __attribute__((aligned(64)));
-    uint32_t owner __attribute__((aligned(64)));
+    uint32_t held __attribute__((aligned(64)));
 };
 extern struct bkl bkl;
 
@@ -26,8 +26,7 @@ static inline void bkl_acquire(struct cpu *cpu)
 {
     /* The registers that others may want are in memory by now: pairs with the load in cpu_notify(). */
     __atomic_store_n(&cpu->outside, false, __ATOMIC_RELEASE);
-    uint32_t ticket = __atomic_fetch_add(&bkl.next, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&bkl.owner, __ATOMIC_ACQUIRE) != ticket) {
+    while (__atomic_load_n(&bkl.held, __ATOMIC_RELAXED) || __atomic_exchange_n(&bkl.held, 1, __ATOMIC_SEQ_CST)) {
         if (__atomic_load_n(&cpu->called, __ATOMIC_ACQUIRE)) {
             cpu_call_serve(cpu);
         }
@@ -38,7 +37,7 @@ static inline void bkl_acquire(struct cpu *cpu)
 static inline void bkl_release(struct cpu *cpu)
 {
     __atomic_store_n(&cpu->outside, true, __ATOMIC_RELAXED);
-    __atomic_store_n(&bkl.owner, bkl.owner + 1, __ATOMIC_RELEASE); /* pairs with the load in bkl_acquire() */
+    __atomic_store_n(&bkl.held, 0, __ATOMIC_RELEASE); /* pairs with the load in bkl_acquire() */
 }
 
 /* The processors of mask, this one not among them, enter the kernel if they are not in it, call fn(arg) there and wait for
