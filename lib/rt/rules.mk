@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 LIB_rt_DEPS := sk proto util
+LIB_rt_CFLAGS := -Os
 $(call library,rt)
 
 TEST_rt_symbols_test_CFLAGS := -I$(SRC)/lib/rt/src
