@@ -120,6 +120,14 @@ CR_ACCESS(3)
 CR_ACCESS(4)
 
 static inline void invlpg(uint64_t va) { asm volatile("invlpg (%0)" : : "r"(va) : "memory"); }
+/* QEMU's TCG, by the hypervisor's name "TCGTCGTCGTCG" in leaf 4000_0000h, which CPUID 1 ecx bit 31 says to be there. */
+static inline bool cpu_is_tcg(void)
+{
+    struct cpuid_regs r = cpuid(0x40000000, 0);
+
+    return (cpuid(1, 0).ecx & BIT(31)) && r.ebx == 0x54474354 && r.ecx == 0x43544743 && r.edx == 0x47435447;
+}
+
 static inline void cpu_relax(void) { asm volatile("pause" : : : "memory"); }
 static inline uint64_t rflags_read(void)
 {

@@ -47,7 +47,8 @@ void fpu_init(void)
 {
     cr0_write((cr0_read() & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE);
     cr4_write(cr4_read() | CR4_OSFXSR | CR4_OSXMMEXCPT);
-    if (!(cpuid(1, 0).ecx & BIT(26))) {
+    /* QEMU 7.2's TCG takes CR4.OSXSAVE for reserved where leaf 0xd has no further features, and stops for good. */
+    if (!(cpuid(1, 0).ecx & BIT(26)) || (cpu_is_tcg() && !cpuid(0xd, 1).eax)) {
         return;
     }
     if (!xcr0) {

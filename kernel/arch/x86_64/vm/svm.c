@@ -109,14 +109,6 @@ static void svm_vcpu_unload(void *arg)
     v->asid_generation = 0;
 }
 
-/* By the hypervisor's name "TCGTCGTCGTCG" in leaf 4000_0000h, which CPUID 1 ecx bit 31 says to be there. */
-static bool is_tcg(void)
-{
-    struct cpuid_regs r = cpuid(0x40000000, 0);
-
-    return (cpuid(1, 0).ecx & BIT(31)) && r.ebx == 0x54474354 && r.ecx == 0x43544743 && r.edx == 0x47435447;
-}
-
 static enum vm_result svm_vcpu_enter(struct vcpu_arch *v)
 {
     vm_claim(v, &v->cpu, svm_vcpu_unload);
@@ -254,7 +246,7 @@ _Static_assert(SVM_PAGES <= VM_VCPU_PAGES_MAX, "pages of a vcpu");
 static void limits_init(void)
 {
     vm_limits_init(&svm_cpu.limits);
-    svm_cpu.tcg = is_tcg();
+    svm_cpu.tcg = cpu_is_tcg();
     svm_cpu.xcr0 = fpu_xcr0();
     svm_cpu.signature = cpuid(1, 0).eax;
 }
