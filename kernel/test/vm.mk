@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Host tests of hardware virtualization: SVM's and VMX's files without the hardware.
 VM_DIR := kernel/arch/x86_64/vm
-VM_TEST_SRC := kernel/test/vm/svm_fake.c $(addprefix $(VM_DIR)/,doorbell.c svm_state.c svm_exit.c svm_nmi.c vm_check.c)
-VMX_TEST_SRC := kernel/test/vm/vmx_fake.c $(addprefix $(VM_DIR)/,doorbell.c vmx_state.c vmx_exit.c vm_check.c)
+VM_TEST_SRC := kernel/test/vm/svm_fake.c $(addprefix $(VM_DIR)/,doorbell.c svm_state.c svm_exit.c svm_nmi.c vm_check.c vm_vcpu.c)
+VMX_TEST_SRC := kernel/test/vm/vmx_fake.c $(addprefix $(VM_DIR)/,doorbell.c vmx_state.c vmx_exit.c vm_check.c vm_vcpu.c)
 VM_TEST_CFLAGS := -I$(SRC)/kernel/include -I$(SRC)/kernel/arch/x86_64
 
 TEST_svm_defs_test_CFLAGS := $(VM_TEST_CFLAGS)

@@ -21,11 +21,11 @@ static void check_vmrun(const struct vmcb *m)
     uint64_t event = m->control.eventinj;
 
     CHECK(s->efer & EFER_SVME);
-    CHECK((s->efer & ~(EFER_SVME | svm_cpu.limits.efer_valid)) == 0);
+    CHECK((s->efer & ~(EFER_SVME | vm_limits.efer_valid)) == 0);
     CHECK(!(s->cr0 >> 32));
     CHECK(s->cr0 & CR0_CD || !(s->cr0 & CR0_NW));
     CHECK(!(s->cr3 >> 40));
-    CHECK(!(s->cr4 & ~svm_cpu.limits.cr4_valid));
+    CHECK(!(s->cr4 & ~vm_limits.cr4_valid));
     CHECK(!(s->dr6 >> 32) && !(s->dr7 >> 32));
     if ((s->efer & EFER_LME) && (s->cr0 & CR0_PG)) {
         CHECK(s->cr4 & CR4_PAE && s->cr0 & CR0_PE && s->efer & EFER_LMA);
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         memcpy(&f.state, data, n);
         data += n, size -= n;
-        if (svm_state_load(&f.v) != SK_OK) {
+        if (vm_vcpu_load(&f.v) != SK_OK) {
             CHECK(f.state.exit.reason == VCPU_EXIT_INVALID);
         }
         check_vmrun(&f.vmcb);

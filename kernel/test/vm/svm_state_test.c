@@ -15,7 +15,7 @@ static struct fake_vcpu f;
 static int load(uint32_t dirty)
 {
     f.state.dirty = dirty;
-    return svm_state_load(&f.v);
+    return vm_vcpu_load(&f.v);
 }
 
 static void assert_refused(uint32_t dirty, enum vcpu_invalid why)
@@ -136,7 +136,7 @@ static void test_refuse_seg_msr(void **state)
     SET_REFUSED(VCPU_GROUP_MSR, kernel_gs_base, 1ull << 48, VCPU_INVALID_MSR);
     SET_REFUSED(VCPU_GROUP_MSR, debugctl, 1, VCPU_INVALID_MSR);
     SET_REFUSED(VCPU_GROUP_MSR, tsc_aux, 1ull << 32, VCPU_INVALID_MSR);
-    svm_cpu.limits.tsc_aux = false;
+    vm_limits.tsc_aux = false;
     SET_REFUSED(VCPU_GROUP_MSR, tsc_aux, 1, VCPU_INVALID_MSR);
     assert_refused(1u << 5, VCPU_INVALID_NONE); /* no such group */
 }
@@ -194,7 +194,7 @@ static void test_nmi_mask(void **state)
     assert_true(f.vmcb.control.intercept1 & SVM_I1_IRET);
     refuse_event(nmi);
     /* not delivered: given back, and the mask is open again */
-    assert_true(svm_event_take(&f.v) == nmi);
+    assert_true(svm_state_ops.event_take(&f.v) == nmi);
     assert_false(f.vmcb.control.intercept1 & SVM_I1_IRET);
     take_event(nmi);
     f.vmcb.control.eventinj = 0;
@@ -260,14 +260,14 @@ static void test_round_trip(void **state)
     s->sysenter_cs = 17, s->sysenter_esp = 18, s->sysenter_eip = 19;
     s->pat = 0x0105060007040706, s->dr6 = 0xffff0ff1, s->dr7 = 0x401, s->xcr0 = 7, s->tsc_aux = 20;
     s->tsc_offset = 21, s->tsc_ratio = 0x180000000; /* MSR_TSC_RATIO's format is the ABI's */
-    svm_cpu.limits.tsc_scale = true;
+    vm_limits.tsc_scale = true;
     want = *s;
     unsigned resets = fake_fpu_resets;
     assert_int_equal(load(GROUPS | VCPU_GROUP_FPU), SK_OK);
     assert_int_equal(fake_fpu_resets, resets + 1);
     memset(s, 0xa5, sizeof(*s));
     s->valid = 0;
-    svm_state_get(&f.v, GROUPS);
+    vm_vcpu_get(&f.v, GROUPS);
     assert_int_equal(s->valid, GROUPS);
     size_t from = offsetof(struct vcpu_state, gpr);
     assert_memory_equal((char *)s + from, (char *)&want + from, sizeof(want) - from);

@@ -7,6 +7,7 @@
 
 struct machine_stat core_stat;
 struct vmx_cpu vmx_cpu;
+struct vm_limits vm_limits;
 uint64_t fake_vmcs[FAKE_FIELDS];
 uint64_t fake_table[4];
 
@@ -45,20 +46,20 @@ void fake_vcpu_init(struct fake_vcpu *f)
     memset(f, 0, sizeof(*f));
     memset(fake_vmcs, 0, sizeof(fake_vmcs));
     vmx_cpu = (struct vmx_cpu){
-        .limits = {
-            .cr4_valid = 0x3707ff,
-            .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE,
-            .xcr0_valid = 7,
-            .phys_limit = 1ull << 40,
-            .va_bits = 48,
-            .tsc_aux = true,
-        },
-        .xcr0 = 7,
-        .signature = 0x50654,
         .cr0_fixed = CR0_NE,
         .io_info = true,
         .len_0 = true,
     };
+    vm_limits = (struct vm_limits){
+        .cr4_valid = 0x3707ff,
+        .efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE,
+        .xcr0_valid = 7,
+        .phys_limit = 1ull << 40,
+        .va_bits = 48,
+        .tsc_aux = true,
+        .signature = 0x50654,
+    };
+    f->v.ops = &vmx_state_ops;
     f->v.guest = &f->guest;
     f->v.state = &f->state;
     f->v.fpu = (struct fpu_state *)f->fpu;

@@ -23,8 +23,8 @@ static void check_entry(void)
 
     CHECK((cr0 & CR0_NE) && !(cr0 & (CR0_CD | CR0_NW)) && !(cr0 >> 32));
     CHECK(!(cr0 & CR0_PG) || (cr0 & CR0_PE));
-    CHECK((cr4 & CR4_VMXE) && !(cr4 & ~(vmx_cpu.limits.cr4_valid | CR4_VMXE)));
-    CHECK(!(efer & ~vmx_cpu.limits.efer_valid));
+    CHECK((cr4 & CR4_VMXE) && !(cr4 & ~(vm_limits.cr4_valid | CR4_VMXE)));
+    CHECK(!(efer & ~vm_limits.efer_valid));
     CHECK(((fake_vmcs[VMCS_ENTRY_CONTROLS] & VMX_ENTRYC_IA32E) != 0) == ((efer & EFER_LMA) != 0));
     CHECK(((efer & EFER_LMA) != 0) == ((efer & EFER_LME) && (cr0 & CR0_PG)));
     CHECK(!(efer & EFER_LMA) || (cr4 & CR4_PAE));
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         memcpy(&f.state, data, n);
         data += n, size -= n;
-        if (vmx_state_load(&f.v) != SK_OK) {
+        if (vm_vcpu_load(&f.v) != SK_OK) {
             CHECK(f.state.exit.reason == VCPU_EXIT_INVALID);
             continue;
         }

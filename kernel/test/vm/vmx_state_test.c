@@ -15,7 +15,7 @@ static struct fake_vcpu f;
 static int load(uint32_t dirty)
 {
     f.state.dirty = dirty;
-    return vmx_state_load(&f.v);
+    return vm_vcpu_load(&f.v);
 }
 
 static int setup(void **state)
@@ -74,12 +74,12 @@ static void test_tsc(void **state)
     assert_int_equal(f.state.exit.qual, VCPU_INVALID_TSC_RATIO);
     assert_int_equal(fake_vmcs[0x2010], 0);
     assert_int_equal(fake_vmcs[0x2032], 0);
-    vmx_cpu.limits.tsc_scale = true;
+    vm_limits.tsc_scale = true;
     assert_int_equal(load(VCPU_GROUP_TSC), SK_OK);
     assert_int_equal(fake_vmcs[0x2010], 7);
     assert_true(fake_vmcs[0x2032] == 5ull << 47);
     f.state.tsc_ratio = 0;
-    vmx_state_get(&f.v, VCPU_GROUP_TSC);
+    vm_vcpu_get(&f.v, VCPU_GROUP_TSC);
     assert_true(f.state.tsc_ratio == VCPU_TSC_RATIO_1 * 5 / 2);
     static const uint64_t bad[] = {0, 0xffffff, 1ull << 40, UINT64_MAX};
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -100,33 +100,33 @@ static void test_segments(void **state)
     assert_int_equal(fake_vmcs[0x481a], 0x8093);
     assert_int_equal(fake_vmcs[0x4814], 0x93);
     assert_int_equal(fake_vmcs[0x481c], 0x10013);
-    vmx_state_get(&f.v, VCPU_GROUP_SEG);
+    vm_vcpu_get(&f.v, VCPU_GROUP_SEG);
     assert_int_equal(f.state.ds.attr, 0x893);
     assert_int_equal(f.state.ds.limit, 0xffffffff);
     assert_int_equal(f.state.ds.base, 5);
     assert_int_equal(f.state.fs.attr & 0x80, 0);
     fake_vmcs[0x481e] = 0x1c0f3; /* the processor's "unusable" overrides P */
-    vmx_state_get(&f.v, VCPU_GROUP_SEG);
+    vm_vcpu_get(&f.v, VCPU_GROUP_SEG);
     assert_int_equal(f.state.gs.attr, 0xc73);
 }
 
 static void test_control_registers(void **state)
 {
     (void)state;
-    f.v.vpid_generation = 7;
+    f.v.tag_generation = 7;
     assert_int_equal(load(VCPU_GROUP_BASE), SK_OK);
-    assert_int_equal(f.v.vpid_generation, 7); /* nothing changed: the TLB's content stays good */
+    assert_int_equal(f.v.tag_generation, 7); /* nothing changed: the TLB's content stays good */
     f.state.cr0 = 0xc0000011;
     f.state.cr3 = 0x1000;
     f.state.cr4 = 0x20;
     f.state.efer = EFER_LME | EFER_LMA;
     assert_int_equal(load(VCPU_GROUP_BASE), SK_OK);
-    assert_int_equal(f.v.vpid_generation, 0);
+    assert_int_equal(f.v.tag_generation, 0);
     assert_int_equal(fake_vmcs[0x6800], 0x80000031);
     assert_int_equal(fake_vmcs[0x6004], 0xc0000011);
     assert_int_equal(fake_vmcs[0x6804], 0x2020);
     assert_true(fake_vmcs[0x4012] & VMX_ENTRYC_IA32E);
-    vmx_state_get(&f.v, VCPU_GROUP_BASE);
+    vm_vcpu_get(&f.v, VCPU_GROUP_BASE);
     assert_int_equal(f.state.cr0, 0xc0000011);
     assert_int_equal(f.state.cr4, 0x20);
 }
@@ -209,7 +209,7 @@ static uint64_t keep(uint32_t info, uint32_t error)
     fake_vmcs[0x4408] = info;
     fake_vmcs[0x440a] = error;
     vmx_event_keep(&f.v);
-    return vmx_event_take(&f.v);
+    return vmx_state_ops.event_take(&f.v);
 }
 
 /* Events whose delivery an exit interrupted. */

@@ -16,10 +16,6 @@
 #include "vm_host.h"
 #include "vm_priv.h"
 
-#define MSR_SYSENTER_CS 0x174u
-#define MSR_SYSENTER_ESP 0x175u
-#define MSR_SYSENTER_EIP 0x176u
-#define EXCP_MC 18u
 #define PAUSE_FILTER_COUNT 4000u   /* PAUSEs ... */
 #define PAUSE_FILTER_THRESHOLD 128u /* ... no further apart than this many cycles make a spinning guest */
 
@@ -34,16 +30,9 @@ enum { HOST_SAVE_VMRUN, HOST_SAVE_VMSAVE }; /* cpu->vm_page[] */
 static void asid_new(struct vcpu_arch *v)
 {
     struct vmcb_control *c = &v->vmcb->control;
-    struct vm_cpu *cpu = vm_this();
+    bool flush = vm_tag_new(v, svm_cpu.asid_count - 1, &c->guest_asid);
 
-    c->tlb_control = SVM_TLB_NOTHING;
-    if (cpu->tag_next == 0 || cpu->tag_next == svm_cpu.asid_count) {
-        cpu->tag_next = 1;
-        cpu->tag_generation++;
-        c->tlb_control = SVM_TLB_FLUSH_ALL;
-    }
-    v->asid_generation = cpu->tag_generation;
-    c->guest_asid = cpu->tag_next++;
+    c->tlb_control = flush ? SVM_TLB_FLUSH_ALL : SVM_TLB_NOTHING;
 }
 
 static void tlb_prepare(struct vcpu_arch *v)
@@ -51,7 +40,7 @@ static void tlb_prepare(struct vcpu_arch *v)
     struct vmcb_control *c = &v->vmcb->control;
     uint64_t generation = v->guest->tlb_generation;
 
-    if (v->asid_generation != vm_this()->tag_generation || v->asid_generation == 0) {
+    if (!vm_tag_valid(v)) {
         asid_new(v);
     } else if (v->tlb_generation == generation) {
         c->tlb_control = SVM_TLB_NOTHING;
@@ -64,40 +53,27 @@ static void tlb_prepare(struct vcpu_arch *v)
     v->tlb_generation = generation;
 }
 
-/* XCR0 and TSC_AUX: the host's values are restored behind each run, so that nobody else needs to know. The TSC ratio acts on
- * guests only. QEMU's TCG does not
- * intercept XSETBV: there the guest sets XCR0 itself, and it is read back. */
+/* The TSC ratio acts on guests only. */
 static void switch_in(struct vcpu_arch *v)
 {
-    fpu_switch(v->fpu);
-    if (svm_cpu.xcr0 && v->xcr0 != svm_cpu.xcr0) {
-        xcr_write(0, v->xcr0);
-    }
-    if (v->tsc_aux) {
-        msr_write(MSR_TSC_AUX, v->tsc_aux);
-    }
+    vm_switch_in(v);
     if (v->tsc_ratio != vm_this()->tsc_ratio) {
         msr_write(MSR_TSC_RATIO, v->tsc_ratio);
         vm_this()->tsc_ratio = v->tsc_ratio;
     }
-    vm_dr_load(v->dr);
     tlb_prepare(v);
 }
 
+/* QEMU's TCG does not intercept XSETBV: there the guest sets XCR0 itself, and it is read back. */
 static void switch_out(struct vcpu_arch *v)
 {
     uint64_t xcr0 = v->xcr0;
 
-    if (svm_cpu.xcr0 && (v->vmcb->save.cr4 & CR4_OSXSAVE)) {
+    if (vm_limits.xcr0_valid && (v->vmcb->save.cr4 & CR4_OSXSAVE)) {
         xcr0 = xcr_read(0);
-        v->xcr0 = xcr0 & svm_cpu.xcr0; /* what is not switched is not kept */
+        v->xcr0 = xcr0 & vm_limits.xcr0_valid; /* what is not switched is not kept */
     }
-    if (svm_cpu.xcr0 && xcr0 != svm_cpu.xcr0) {
-        xcr_write(0, svm_cpu.xcr0);
-    }
-    if (v->tsc_aux) {
-        msr_write(MSR_TSC_AUX, 0);
-    }
+    vm_switch_out(v, xcr0);
 }
 
 /* On the processor that ran v. */
@@ -106,12 +82,12 @@ static void svm_vcpu_unload(void *arg)
     struct vcpu_arch *v = arg;
 
     vm_dr_unload(v->dr);
-    v->asid_generation = 0;
+    v->tag_generation = 0;
 }
 
 static enum vm_result svm_vcpu_enter(struct vcpu_arch *v)
 {
-    vm_claim(v, &v->cpu, svm_vcpu_unload);
+    vm_claim(v, svm_vcpu_unload);
     if (svm_nmi_prepare(v)) {
         return svm_exit_nmi_window(v);
     }
@@ -128,13 +104,6 @@ static enum vm_result svm_vcpu_enter(struct vcpu_arch *v)
     }
     svm_exit_begin(v);
     return vm_guest_end(v) ? svm_exit(v) : VM_HOST_INTERRUPT;
-}
-
-static void svm_vcpu_pause(struct vcpu_arch *v)
-{
-    const struct vcpu_exit e = { .reason = VCPU_EXIT_NONE, .idt_vectoring = svm_event_take(v) };
-
-    svm_state_publish(v, &e);
 }
 
 /* --- vcpus ------------------------------------------------------------------------------------------------ */
@@ -164,6 +133,7 @@ static struct vcpu_arch *svm_vcpu_init(void *const *pages, struct guest_arch *gu
     struct vcpu_arch *v = pages[SVM_PAGE_VCPU];
     struct vmcb_control *c;
 
+    v->ops = &svm_state_ops;
     v->vmcb = pages[SVM_PAGE_VMCB];
     v->vmcb_pa = virt_to_phys(v->vmcb);
     v->fpu = pages[SVM_PAGE_FPU];
@@ -176,14 +146,14 @@ static struct vcpu_arch *svm_vcpu_init(void *const *pages, struct guest_arch *gu
     c->v_intr = SVM_V_INTR_MASKING | SVM_V_IGN_TPR | SVM_V_PRIO_HIGHEST;
     c->nested_ctl = SVM_NP_ENABLE;
     c->n_cr3 = guest->pt.root.v;
-    svm_state_init(v);
+    vm_vcpu_reset(v);
     return v;
 }
 
 static void svm_vcpu_fini(struct vcpu_arch *v)
 {
     fpu_forget(v->fpu);
-    vm_claim(v, &v->cpu, svm_vcpu_unload);
+    vm_claim(v, svm_vcpu_unload);
     vm_dr_unload(v->dr);
 }
 
@@ -200,17 +170,12 @@ static void msrpm_allow(uint32_t msr)
 
 static void permission_maps_init(void)
 {
-    static const uint32_t allowed[] = {
-        MSR_FS_BASE, MSR_GS_BASE,     MSR_KERNEL_GS_BASE, MSR_STAR,         MSR_LSTAR,
-        MSR_CSTAR,   MSR_SFMASK,      MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
-    };
-
     svm_cpu.iopm_pa = (paddr_t){ image_to_phys(svm_iopm) };
     svm_cpu.msrpm_pa = (paddr_t){ image_to_phys(svm_msrpm) };
     __builtin_memset(svm_iopm, 0xff, sizeof(svm_iopm));
     __builtin_memset(svm_msrpm, 0xff, sizeof(svm_msrpm));
-    for (unsigned i = 0; i < ARRAY_SIZE(allowed); i++) {
-        msrpm_allow(allowed[i]);
+    for (unsigned i = 0; i < VM_FREE_MSRS; i++) {
+        msrpm_allow(vm_free_msrs[i]);
     }
 }
 
@@ -218,10 +183,10 @@ static bool svm_cpu_init(void)
 {
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
     msr_write(MSR_VM_HSAVE_PA, virt_to_phys(cpu_this()->vm_page[HOST_SAVE_VMRUN]).v);
-    if (svm_cpu.limits.tsc_aux) {
+    if (vm_limits.tsc_aux) {
         msr_write(MSR_TSC_AUX, 0);
     }
-    if (svm_cpu.limits.tsc_scale) {
+    if (vm_limits.tsc_scale) {
         msr_write(MSR_TSC_RATIO, VCPU_TSC_RATIO_1);
     }
     vm_this()->tsc_ratio = VCPU_TSC_RATIO_1;
@@ -236,23 +201,17 @@ static struct vm_ops svm_ops = {
     .cpu_init = svm_cpu_init,
     .vcpu_init = svm_vcpu_init,
     .vcpu_fini = svm_vcpu_fini,
-    .vcpu_load = svm_state_load,
-    .vcpu_get = svm_state_get,
+    .vcpu_load = vm_vcpu_load,
+    .vcpu_get = vm_vcpu_get,
     .vcpu_enter = svm_vcpu_enter,
-    .vcpu_pause = svm_vcpu_pause,
+    .vcpu_pause = vm_vcpu_pause,
 };
 _Static_assert(SVM_PAGES <= VM_VCPU_PAGES_MAX, "pages of a vcpu");
 
-static void limits_init(void)
-{
-    vm_limits_init(&svm_cpu.limits);
-    svm_cpu.tcg = cpu_is_tcg();
-    svm_cpu.xcr0 = fpu_xcr0();
-    svm_cpu.signature = cpuid(1, 0).eax;
-}
-
 static void features_init(struct cpuid_regs svm)
 {
+    vm_limits_init();
+    svm_cpu.tcg = cpu_is_tcg();
     svm_cpu.svm_features = svm.edx;
     svm_cpu.asid_count = svm.ebx;
     if (svm.edx & CPUID_SVM_NRIPS) {
@@ -263,7 +222,7 @@ static void features_init(struct cpuid_regs svm)
     }
     if (svm.edx & CPUID_SVM_TSC_RATE) {
         svm_ops.features |= VM_FEAT_TSC_SCALE;
-        svm_cpu.limits.tsc_scale = true;
+        vm_limits.tsc_scale = true;
     }
     svm_cpu.features = svm_ops.features;
 }
@@ -289,7 +248,6 @@ const struct vm_ops *svm_init(const char **why)
         *why = "the processor's SVM offers no address space identifiers";
         return NULL;
     }
-    limits_init();
     features_init(svm);
     permission_maps_init();
     return svm_cpu_init() ? &svm_ops : NULL;

@@ -4,11 +4,6 @@
 #include "cpu.h"
 #include "svm.h"
 
-#define EXCP_DB 1u
-#define DR6_BS BIT(14)
-#define SEG_ES 0
-#define UNKNOWN 0xff
-
 /* Exits that need no more than a reason. insn: an instruction's, so that nRIP is its end. */
 static const struct {
     uint8_t reason;
@@ -54,43 +49,14 @@ static void exit_set_insn(const struct vcpu_arch *v, struct vcpu_exit *e)
     }
 }
 
-/* Completes an exit to the VMM. */
-static enum vm_result exit_to_vmm(struct vcpu_arch *v, struct vcpu_exit *e)
-{
-    e->idt_vectoring = svm_event_take(v);
-    svm_state_publish(v, e);
-    core_stat.vm_exits_by_reason[e->reason]++;
-    return VM_EXIT;
-}
-
-static enum vm_result exit_host_interrupt(void)
-{
-    core_stat.vm_exits_by_reason[VCPU_EXIT_NONE]++;
-    return VM_HOST_INTERRUPT;
-}
-
 /* The machine check belongs to the host: its handler runs by its own vector. [APM-2 15.12.15] */
 static enum vm_result exit_machine_check(void)
 {
     asm volatile("int $18" : : : "memory");
-    return exit_host_interrupt();
+    return vm_exit_host();
 }
 
 /* --- I/O ports --------------------------------------------------------------------------------------------- */
-
-/* An OUT that is a doorbell: what it rings. */
-static struct irq_target *io_doorbell(const struct vcpu_arch *v)
-{
-    const struct vmcb *m = v->vmcb;
-    uint64_t info = m->control.exitinfo1;
-    unsigned width = SVM_IOIO_SIZE(info);
-
-    if (!v->guest->doorbells.count || (info & (SVM_IOIO_IN | SVM_IOIO_STRING)) || width == 1) {
-        return NULL;
-    }
-    uint32_t value = (uint32_t)m->save.rax;
-    return doorbell_match(&v->guest->doorbells, SVM_IOIO_PORT(info), width == 2 ? value & 0xffff : value);
-}
 
 /* The instruction is done, and what the processor would do behind it. */
 static void insn_complete(struct vcpu_arch *v, uint64_t next_rip)
@@ -105,41 +71,36 @@ static void insn_complete(struct vcpu_arch *v, uint64_t next_rip)
     }
 }
 
-/* Before the target fires, which may end this run. */
-static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
-{
-    insn_complete(v, v->vmcb->control.exitinfo2);
-    core_stat.vm_exits_by_reason[VCPU_EXIT_NONE]++;
-    target->fire(target);
-    return VM_DOORBELL;
-}
-
 static enum vm_result exit_io(struct vcpu_arch *v)
 {
     const struct vmcb_control *c = &v->vmcb->control;
     uint64_t info = c->exitinfo1;
-    struct irq_target *target = io_doorbell(v);
+    uint16_t port = SVM_IOIO_PORT(info);
+    uint8_t width = (uint8_t)SVM_IOIO_SIZE(info);
+    bool plain_out = !(info & (SVM_IOIO_IN | SVM_IOIO_STRING));
+    struct irq_target *target = plain_out ? vm_doorbell(v, port, width, (uint32_t)v->vmcb->save.rax) : NULL;
 
     if (target) {
-        return io_ring(v, target);
+        insn_complete(v, c->exitinfo2);
+        return vm_exit_doorbell(target);
     }
     struct vcpu_exit e = {
         .reason = VCPU_EXIT_IO,
-        .io_port = SVM_IOIO_PORT(info),
-        .io_width = (uint8_t)SVM_IOIO_SIZE(info),
+        .io_port = port,
+        .io_width = width,
         .io_in = (info & SVM_IOIO_IN) != 0,
     };
     if (info & SVM_IOIO_STRING) {
         e.io_string = 1;
         e.io_rep = (info & SVM_IOIO_REP) != 0;
         e.io_addr_width = (uint8_t)(SVM_IOIO_ADDR(info) * 2);
-        e.io_seg = svm_cpu.features & VM_FEAT_DECODE ? (uint8_t)SVM_IOIO_SEG(info) : UNKNOWN;
+        e.io_seg = svm_cpu.features & VM_FEAT_DECODE ? (uint8_t)SVM_IOIO_SEG(info) : VM_UNKNOWN;
         if (e.io_in) {
-            e.io_seg = SEG_ES; /* INS has no other */
+            e.io_seg = VM_SEG_ES; /* INS has no other */
         }
     }
     exit_set_next(v, &e, c->exitinfo2);
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* --- the others ------------------------------------------------------------------------------------------- */
@@ -165,7 +126,7 @@ static enum vm_result exit_nested_fault(struct vcpu_arch *v)
             e.insn_bytes[i] = c->insn_bytes[i];
         }
     }
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* Without nRIP: PAUSE is F3 90, and what is left of one with more prefixes is a PAUSE or NOP. */
@@ -184,7 +145,7 @@ static enum vm_result exit_msr(struct vcpu_arch *v)
     struct vcpu_exit e = { .reason = write ? VCPU_EXIT_WRMSR : VCPU_EXIT_RDMSR };
 
     exit_set_insn(v, &e);
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 static enum vm_result exit_cr(struct vcpu_arch *v, unsigned code)
@@ -195,11 +156,11 @@ static enum vm_result exit_cr(struct vcpu_arch *v, unsigned code)
         .reason = VCPU_EXIT_CR,
         .cr_nr = code & 0xf,
         .cr_write = code >= SVM_EXIT_WRITE_CR0,
-        .cr_gpr = known ? SVM_CR_GPR(info) : UNKNOWN,
+        .cr_gpr = known ? SVM_CR_GPR(info) : VM_UNKNOWN,
     };
 
     exit_set_insn(v, &e);
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* VMRUN refused the state, although it was checked. The save area is no longer this guest's for certain. */
@@ -207,8 +168,8 @@ static enum vm_result exit_invalid(struct vcpu_arch *v)
 {
     struct vcpu_exit e = { .reason = VCPU_EXIT_INVALID, .qual = VCPU_INVALID_HARDWARE };
 
-    svm_state_init(v);
-    return exit_to_vmm(v, &e);
+    vm_vcpu_reset(v);
+    return vm_exit_tell(v, &e);
 }
 
 static enum vm_result exit_by_table(struct vcpu_arch *v, uint64_t code)
@@ -222,14 +183,14 @@ static enum vm_result exit_by_table(struct vcpu_arch *v, uint64_t code)
             exit_set_insn(v, &e);
         }
     }
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* Exits that neither end the run nor concern the rest of the kernel; the run goes on by way of core_next(). */
 static enum vm_result exit_iret(struct vcpu_arch *v)
 {
     svm_nmi_iret(v);
-    return exit_host_interrupt();
+    return vm_exit_host();
 }
 
 enum vm_result svm_exit_nmi_window(struct vcpu_arch *v)
@@ -237,7 +198,7 @@ enum vm_result svm_exit_nmi_window(struct vcpu_arch *v)
     struct vcpu_exit e = { .reason = VCPU_EXIT_NMI_WINDOW };
 
     v->nmi_window = false;
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 static enum vm_result exit_irq_window(struct vcpu_arch *v)
@@ -287,7 +248,7 @@ enum vm_result svm_exit(struct vcpu_arch *v)
     case SVM_EXIT_NMI:
     case SVM_EXIT_SMI:
     case SVM_EXIT_INIT:
-        return exit_host_interrupt();
+        return vm_exit_host();
     case SVM_EXIT_IOIO:
         return exit_io(v);
     case SVM_EXIT_NPF:

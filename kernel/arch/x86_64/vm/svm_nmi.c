@@ -15,9 +15,6 @@
 #include "svm.h"
 #include "cpu.h"
 
-#define DR6_BS BIT(14)
-#define EXCP_DB 1u
-
 static void step_begin(struct vcpu_arch *v)
 {
     struct vmcb *m = v->vmcb;

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Guest state between the state page (abi/vcpu.h) and the VMCB.
- *
- * Loading is "decode, then commit": the dirty groups are copied out of the shared page, the copies are checked, and only
- * then the VMCB changes. EFER.SVME, which VMRUN demands, exists in the VMCB only. */
+/* Guest state between the state page (abi/vcpu.h) and the VMCB. EFER.SVME, which VMRUN demands, exists in the VMCB only. */
 
 #include "cpu.h"
-#include "fpu.h"
 #include "svm.h"
 
 #define RFLAGS_VM BIT(17)
@@ -45,11 +41,7 @@ static void commit_base(struct vcpu_arch *v, const struct vcpu_state *s)
     struct vmcb_save *save = &v->vmcb->save;
 
     if (paging_changes(save, s)) {
-        v->asid_generation = 0;
-    }
-#pragma GCC unroll 16 /* a third of the instructions of the loop, at every exit */
-    for (unsigned i = 0; i < GPR_COUNT; i++) {
-        v->gpr[i] = v->state->gpr[i];
+        v->tag_generation = 0;
     }
     save->rax = v->gpr[GPR_RAX];
     save->rsp = v->gpr[GPR_RSP];
@@ -99,11 +91,10 @@ static void commit_msr(struct vcpu_arch *v, const struct vcpu_state *s)
     v->tsc_aux = s->tsc_aux;
 }
 
-static void fpu_reset(struct vcpu_arch *v)
+static void commit_tsc(struct vcpu_arch *v, const struct vcpu_state *s)
 {
-    fpu_forget(v->fpu);
-    __builtin_memset((void *)v->fpu, 0, PAGE_SIZE);
-    fpu_state_init(v->fpu);
+    v->vmcb->control.tsc_offset = s->tsc_offset;
+    v->tsc_ratio = s->tsc_ratio;
 }
 
 /* V_IRQ with the VINTR intercept exits as soon as the guest can take an interrupt; no vector is ever delivered by it. */
@@ -120,24 +111,8 @@ static void commit_irq_window(struct vcpu_arch *v, bool wanted)
     }
 }
 
-static void request_commit(struct vcpu_arch *v, const struct vm_request *r)
+static void commit_run(struct vcpu_arch *v, const struct vm_request *r)
 {
-    if (r->dirty & VCPU_GROUP_BASE) {
-        commit_base(v, &r->s);
-    }
-    if (r->dirty & VCPU_GROUP_SEG) {
-        commit_seg(v, &r->s);
-    }
-    if (r->dirty & VCPU_GROUP_MSR) {
-        commit_msr(v, &r->s);
-    }
-    if (r->dirty & VCPU_GROUP_TSC) {
-        v->vmcb->control.tsc_offset = r->s.tsc_offset;
-        v->tsc_ratio = r->s.tsc_ratio;
-    }
-    if (r->dirty & VCPU_GROUP_FPU) {
-        fpu_reset(v);
-    }
     v->vmcb->control.eventinj = r->inject;
     v->vmcb->control.nrip = v->vmcb->save.rip; /* what a software interrupt pushes, with NRIPS [APM-2 15.20] */
     if (r->inject && EVENT_TYPE(r->inject) == VCPU_EVENT_NMI) {
@@ -145,28 +120,9 @@ static void request_commit(struct vcpu_arch *v, const struct vm_request *r)
     }
     v->nmi_window = r->nmi_window;
     commit_irq_window(v, r->irq_window);
-}
-
-int svm_state_load(struct vcpu_arch *v)
-{
-    struct vcpu_state *s = v->state;
-    const struct vm_present now = present(v);
-    struct vm_request r;
-
-    vm_request_copy(&r, s);
-    enum vcpu_invalid bad = vm_request_check(&svm_cpu.limits, &r, &now);
-    if (bad || (r.dirty & ~VCPU_GROUPS_ALL)) {
-        s->exit = (struct vcpu_exit){ .reason = VCPU_EXIT_INVALID, .qual = bad };
-        return SK_EINVAL;
-    }
-    request_commit(v, &r);
     if (v->guest->vcpus > 1) { /* PAUSE means that one waits for another; with a filter it is intercepted anyway */
         v->vmcb->control.intercept1 |= SVM_I1_PAUSE;
     }
-    s->run.inject = 0;
-    s->dirty = 0;
-    s->valid = 0;
-    return SK_OK;
 }
 
 /* The VMCB's unused attribute bits are undefined. */
@@ -176,15 +132,10 @@ static struct vcpu_seg seg_get(struct vcpu_seg s)
     return s;
 }
 
-static void publish_base(struct vcpu_arch *v)
+static void publish_base(const struct vcpu_arch *v, struct vcpu_state *s)
 {
     const struct vmcb_save *save = &v->vmcb->save;
-    struct vcpu_state *s = v->state;
 
-#pragma GCC unroll 16 /* a third of the instructions of the loop, at every exit */
-    for (unsigned i = 0; i < GPR_COUNT; i++) {
-        s->gpr[i] = v->gpr[i];
-    }
     s->gpr[GPR_RAX] = save->rax;
     s->gpr[GPR_RSP] = save->rsp;
     s->rip = save->rip;
@@ -200,10 +151,9 @@ static void publish_base(struct vcpu_arch *v)
     s->cpl = save->cpl;
 }
 
-static void publish_seg(struct vcpu_arch *v)
+static void publish_seg(const struct vcpu_arch *v, struct vcpu_state *s)
 {
     const struct vmcb_save *save = &v->vmcb->save;
-    struct vcpu_state *s = v->state;
 
     s->ds = seg_get(save->ds);
     s->es = seg_get(save->es);
@@ -215,10 +165,9 @@ static void publish_seg(struct vcpu_arch *v)
     s->idtr = (struct vcpu_seg){ .limit = save->idtr.limit & 0xffff, .base = save->idtr.base };
 }
 
-static void publish_msr(struct vcpu_arch *v)
+static void publish_msr(const struct vcpu_arch *v, struct vcpu_state *s)
 {
     const struct vmcb_save *save = &v->vmcb->save;
-    struct vcpu_state *s = v->state;
 
     s->star = save->star;
     s->lstar = save->lstar;
@@ -236,49 +185,13 @@ static void publish_msr(struct vcpu_arch *v)
     s->tsc_aux = v->tsc_aux;
 }
 
-void svm_state_get(struct vcpu_arch *v, uint32_t groups)
+static void publish_tsc(const struct vcpu_arch *v, struct vcpu_state *s)
 {
-    if (groups & VCPU_GROUP_BASE) {
-        publish_base(v);
-    }
-    if (groups & VCPU_GROUP_SEG) {
-        publish_seg(v);
-    }
-    if (groups & VCPU_GROUP_MSR) {
-        publish_msr(v);
-    }
-    if (groups & VCPU_GROUP_TSC) {
-        v->state->tsc_offset = v->vmcb->control.tsc_offset;
-        v->state->tsc_ratio = v->tsc_ratio;
-    }
-    v->state->valid |= groups & VCPU_GROUPS_GET;
+    s->tsc_offset = v->vmcb->control.tsc_offset;
+    s->tsc_ratio = v->tsc_ratio;
 }
 
-void svm_state_publish(struct vcpu_arch *v, const struct vcpu_exit *e)
-{
-    struct vcpu_state *s = v->state;
-
-    s->exit = *e;
-    s->exit.int_shadow = v->vmcb->control.interrupt_shadow & SVM_SHADOW;
-    publish_base(v);
-    s->dirty = 0;
-    s->valid = VCPU_GROUP_BASE;
-}
-
-void svm_state_init(struct vcpu_arch *v)
-{
-    struct vcpu_state *s = v->state;
-
-    vm_state_reset(s, svm_cpu.signature);
-    commit_base(v, s);
-    commit_seg(v, s);
-    commit_msr(v, s);
-    v->vmcb->control.tsc_offset = 0;
-    v->tsc_ratio = s->tsc_ratio;
-    fpu_reset(v);
-}
-
-uint64_t svm_event_take(struct vcpu_arch *v)
+static uint64_t event_take(struct vcpu_arch *v)
 {
     struct vmcb_control *c = &v->vmcb->control;
     uint64_t event = c->eventinj & VCPU_EVENT_VALID ? c->eventinj : 0;
@@ -291,3 +204,11 @@ uint64_t svm_event_take(struct vcpu_arch *v)
     }
     return event;
 }
+
+const struct vm_state_ops svm_state_ops = {
+    .present = present,
+    .load = { commit_base, commit_seg, commit_msr, commit_tsc },
+    .load_run = commit_run,
+    .store = { publish_base, publish_seg, publish_msr, publish_tsc },
+    .event_take = event_take,
+};

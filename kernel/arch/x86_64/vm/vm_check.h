@@ -15,6 +15,7 @@ struct vm_limits {
     unsigned va_bits;    /* 48 or 57 */
     bool tsc_aux;        /* MSR_TSC_AUX exists */
     bool tsc_scale;      /* VM_FEAT_TSC_SCALE */
+    uint32_t signature;  /* CPUID 1 eax: the vcpu's rdx after power-on */
 };
 
 /* Each looks at its group of s (VCPU_GROUP_*) only. cr4_now: what the guest has already, which is always allowed. */
@@ -34,7 +35,8 @@ struct vm_event_state {
 };
 enum vcpu_invalid vm_check_event(uint64_t event, const struct vm_event_state *e);
 
-#define VCPU_GROUPS_GET (VCPU_GROUP_BASE | VCPU_GROUP_SEG | VCPU_GROUP_MSR | VCPU_GROUP_TSC) /* that can be read */
+#define VCPU_GROUPS_READABLE 4u /* BASE, SEG, MSR and TSC: bits 0 to 3 */
+#define VCPU_GROUPS_GET ((1u << VCPU_GROUPS_READABLE) - 1)
 #define VCPU_GROUPS_ALL (VCPU_GROUPS_GET | VCPU_GROUP_FPU)
 
 /* What the VMM asked for, copied out of the shared page: each field is read once. */

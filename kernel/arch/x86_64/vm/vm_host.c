@@ -10,36 +10,24 @@
 #define DR_RESTORE(n, where) asm volatile("mov %0, %%dr" #n : : "r"(where))
 
 struct vm_cpu vm_cpus[CPUS_MAX];
+struct vm_limits vm_limits;
+const uint32_t vm_free_msrs[VM_FREE_MSRS] = {
+    MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,         MSR_LSTAR,
+    MSR_CSTAR,   MSR_SFMASK,  MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+};
 
-bool vm_claim(void *v, uint32_t *cpu, void (*unload)(void *v))
+bool vm_claim(struct vcpu_arch *v, void (*unload)(void *v))
 {
     uint32_t here = cpu_index() + 1;
 
-    if (*cpu == here) {
+    if (v->cpu == here) {
         return false;
     }
-    if (*cpu) {
-        cpu_call(BIT(*cpu - 1), unload, v);
+    if (v->cpu) {
+        cpu_call(BIT(v->cpu - 1), unload, v);
     }
-    *cpu = here;
+    v->cpu = here;
     return true;
-}
-
-void vm_guest_begin(struct page_table *nested)
-{
-    struct cpu *cpu = cpu_this();
-
-    cpu->nested = nested;
-    bkl_release(cpu);
-}
-
-bool vm_guest_end(const struct vcpu_arch *v)
-{
-    struct cpu *cpu = cpu_this();
-
-    bkl_acquire(cpu);
-    cpu->nested = NULL;
-    return cpu->current && cpu->current->vcpu == v;
 }
 
 static void dr_save(void)
@@ -54,7 +42,7 @@ static void dr_save(void)
     }
 }
 
-void vm_dr_load(uint64_t *dr)
+static void dr_load(uint64_t *dr)
 {
     if (vm_this()->dr_owner == dr) {
         return;
@@ -73,6 +61,64 @@ void vm_dr_unload(const uint64_t *dr)
         dr_save();
         vm_this()->dr_owner = NULL;
     }
+}
+
+bool vm_tag_valid(const struct vcpu_arch *v)
+{
+    return v->tag_generation && v->tag_generation == vm_this()->tag_generation;
+}
+
+bool vm_tag_new(struct vcpu_arch *v, uint32_t last, uint32_t *tag)
+{
+    struct vm_cpu *cpu = vm_this();
+    bool used_up = cpu->tag_next == 0 || cpu->tag_next > last;
+
+    if (used_up) {
+        cpu->tag_next = 1;
+        cpu->tag_generation++;
+    }
+    v->tag_generation = cpu->tag_generation;
+    *tag = cpu->tag_next++;
+    return used_up;
+}
+
+void vm_switch_in(struct vcpu_arch *v)
+{
+    fpu_switch(v->fpu);
+    if (vm_limits.xcr0_valid && v->xcr0 != vm_limits.xcr0_valid) {
+        xcr_write(0, v->xcr0);
+    }
+    if (v->tsc_aux) {
+        msr_write(MSR_TSC_AUX, v->tsc_aux);
+    }
+    dr_load(v->dr);
+}
+
+void vm_switch_out(const struct vcpu_arch *v, uint64_t xcr0)
+{
+    if (vm_limits.xcr0_valid && xcr0 != vm_limits.xcr0_valid) {
+        xcr_write(0, vm_limits.xcr0_valid);
+    }
+    if (v->tsc_aux) {
+        msr_write(MSR_TSC_AUX, 0);
+    }
+}
+
+void vm_guest_begin(struct page_table *nested)
+{
+    struct cpu *cpu = cpu_this();
+
+    cpu->nested = nested;
+    bkl_release(cpu);
+}
+
+bool vm_guest_end(const struct vcpu_arch *v)
+{
+    struct cpu *cpu = cpu_this();
+
+    bkl_acquire(cpu);
+    cpu->nested = NULL;
+    return cpu->current && cpu->current->vcpu == v;
 }
 
 /* CR4 bits that come with a CPUID bit. [APM-2 3.1.3], [APM-3 E.3] */
@@ -111,16 +157,17 @@ static uint64_t efer_valid_bits(void)
     return valid;
 }
 
-void vm_limits_init(struct vm_limits *l)
+void vm_limits_init(void)
 {
     bool la57 = cpuid(0, 0).eax >= 7 && (cpuid(7, 0).ecx >> 16 & 1);
 
-    *l = (struct vm_limits){
+    vm_limits = (struct vm_limits){
         .cr4_valid = cr4_valid_bits(),
         .efer_valid = efer_valid_bits(),
         .xcr0_valid = fpu_xcr0(),
         .phys_limit = phys_limit(),
         .va_bits = la57 ? 57 : 48,
         .tsc_aux = cpuid(CPUID_EXT_FEATURES, 0).edx >> 27 & 1, /* RDTSCP */
+        .signature = cpuid(1, 0).eax,
     };
 }

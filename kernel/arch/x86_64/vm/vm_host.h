@@ -6,9 +6,8 @@
  * of there before another one works with it. FPU registers take care of themselves (fpu.h). */
 #pragma once
 
-#include "vm_check.h"
 #include "../smp.h"
-#include <kernel/vm.h>
+#include "vm_vcpu.h"
 
 /* Of each processor: BKL. */
 struct vm_cpu {
@@ -24,19 +23,31 @@ static inline struct vm_cpu *vm_this(void)
     return &vm_cpus[cpu_index()];
 }
 
-/* From now on v belongs to this processor; unload(v) is called on the one that had it. cpu: v's field, 0 at first. True:
- * it is new here. */
-bool vm_claim(void *v, uint32_t *cpu, void (*unload)(void *v));
+/* From now on v belongs to this processor; unload(v) is called on the one that had it. True: it is new here. */
+bool vm_claim(struct vcpu_arch *v, void (*unload)(void *v));
+/* v's TLB tag is good on this processor. */
+bool vm_tag_valid(const struct vcpu_arch *v);
+/* v gets a tag of 1 .. last that was not used since the last flush. True: flush all now, there was none left. */
+bool vm_tag_new(struct vcpu_arch *v, uint32_t last, uint32_t *tag);
+/* FPU and debug registers, XCR0 and TSC_AUX of v. Host values of the last two are restored behind each run, so that
+ * nobody else needs to know. xcr0: what the processor has then. */
+void vm_switch_in(struct vcpu_arch *v);
+void vm_switch_out(const struct vcpu_arch *v, uint64_t xcr0);
 /* Right before and behind the world switch: the guest runs without the BKL, under nested. False: the run was ended
  * meanwhile, the exit must not be told. */
 void vm_guest_begin(struct page_table *nested);
 bool vm_guest_end(const struct vcpu_arch *v);
 
-/* What a guest may have on this processor. */
-void vm_limits_init(struct vm_limits *l);
+/* Fills vm_limits. */
+void vm_limits_init(void);
+
+/* MSRs that guests read and write themselves: those that the world switch switches. */
+#define MSR_SYSENTER_CS 0x174u
+#define MSR_SYSENTER_ESP 0x175u
+#define MSR_SYSENTER_EIP 0x176u
+#define VM_FREE_MSRS 10u
+extern const uint32_t vm_free_msrs[VM_FREE_MSRS];
 
 /* DR0 to DR3 of one vcpu are in the processor until another's are needed: host code never uses them, and DR7 is off
- * outside the guest. dr: the four registers in a vcpu. */
-void vm_dr_load(uint64_t *dr);
-/* The processor keeps nothing of dr. */
+ * outside the guest. dr: the four registers in a vcpu, of which the processor keeps nothing from now on. */
 void vm_dr_unload(const uint64_t *dr);

@@ -15,7 +15,6 @@
 #include <kernel/log.h>
 #include <string.h>
 
-#define EXCP_MC 18u
 #define PAUSE_GAP 128u     /* PAUSEs no further apart than this many cycles ... */
 #define PAUSE_WINDOW 4096u /* ... for this long make a spinning guest */
 
@@ -65,7 +64,7 @@ static void vmx_vcpu_unload(void *arg)
     vm_dr_unload(v->dr);
     vmcs_clear(v);
     v->launched = false;
-    v->vpid_generation = 0;
+    v->tag_generation = 0;
     v->tlb_generation = v->guest->tlb_generation - 1;
     if (vm_this()->current == v) {
         vm_this()->current = NULL;
@@ -74,7 +73,7 @@ static void vmx_vcpu_unload(void *arg)
 
 void vmcs_use(struct vcpu_arch *v)
 {
-    bool moved = vm_claim(v, &v->cpu, vmx_vcpu_unload);
+    bool moved = vm_claim(v, vmx_vcpu_unload);
 
     if (vm_this()->current != v) {
         asm volatile("vmptrld %0" : : "m"(v->vmcs_pa.v) : "cc", "memory");
@@ -99,23 +98,17 @@ static uint64_t ept_pointer(const struct vcpu_arch *v)
 static void vpid_new(struct vcpu_arch *v)
 {
     const struct invalidate none = {0};
+    uint32_t vpid;
 
-    struct vm_cpu *cpu = vm_this();
-
-    if (cpu->tag_next == 0 || cpu->tag_next > UINT16_MAX) {
-        cpu->tag_next = 1;
-        cpu->tag_generation++;
+    if (vm_tag_new(v, UINT16_MAX, &vpid)) {
         asm volatile("invvpid %0, %1" : : "m"(none), "r"(VMX_INVALIDATE_ALL) : "cc", "memory");
     }
-    v->vpid_generation = cpu->tag_generation;
-    vmcs_write(VMCS_VPID, cpu->tag_next++);
+    vmcs_write(VMCS_VPID, vpid);
 }
 
 static void tlb_prepare(struct vcpu_arch *v)
 {
-    bool old = v->vpid_generation != vm_this()->tag_generation || v->vpid_generation == 0;
-
-    if ((vmx_cpu.proc2 & VMX_PROC2_VPID) && old) {
+    if ((vmx_cpu.proc2 & VMX_PROC2_VPID) && !vm_tag_valid(v)) {
         vpid_new(v);
     }
     if (v->tlb_generation != v->guest->tlb_generation) {
@@ -136,18 +129,10 @@ static uint64_t dr6_read(void)
     return v;
 }
 
-/* The registers that neither VMX nor vmx_entry.S switches. Host values of XCR0 and TSC_AUX are restored behind each
- * run, so that nobody else needs to know; of CR2 and DR6 the kernel has none. */
+/* The registers that neither VMX nor vmx_entry.S switches. Of CR2 and DR6 the kernel has no values. */
 static void switch_in(struct vcpu_arch *v)
 {
-    fpu_switch(v->fpu);
-    if (vmx_cpu.xcr0 && v->xcr0 != vmx_cpu.xcr0) {
-        xcr_write(0, v->xcr0);
-    }
-    if (v->tsc_aux) {
-        msr_write(MSR_TSC_AUX, v->tsc_aux);
-    }
-    vm_dr_load(v->dr);
+    vm_switch_in(v);
     asm volatile("mov %0, %%dr6" : : "r"(v->dr6));
     cr2_write(v->cr2);
     vmcs_write(VMCS_HOST_CR3, cr3_read());
@@ -163,12 +148,7 @@ static void switch_out(struct vcpu_arch *v)
     asm volatile("lgdt %0; lidt %1" : : "m"(gdtr), "m"(host_idtr));
     v->cr2 = cr2_read();
     v->dr6 = dr6_read();
-    if (vmx_cpu.xcr0 && v->xcr0 != vmx_cpu.xcr0) {
-        xcr_write(0, vmx_cpu.xcr0);
-    }
-    if (v->tsc_aux) {
-        msr_write(MSR_TSC_AUX, 0);
-    }
+    vm_switch_out(v, v->xcr0);
 }
 
 static enum vm_result vmx_vcpu_enter(struct vcpu_arch *v)
@@ -190,22 +170,20 @@ static enum vm_result vmx_vcpu_enter(struct vcpu_arch *v)
 
 static void vmx_vcpu_pause(struct vcpu_arch *v)
 {
-    const struct vcpu_exit e = {.reason = VCPU_EXIT_NONE, .idt_vectoring = vmx_event_take(v)};
-
     vmcs_use(v);
-    vmx_state_publish(v, &e);
+    vm_vcpu_pause(v);
 }
 
 static int vmx_vcpu_load(struct vcpu_arch *v)
 {
     vmcs_use(v);
-    return vmx_state_load(v);
+    return vm_vcpu_load(v);
 }
 
 static void vmx_vcpu_get(struct vcpu_arch *v, uint32_t groups)
 {
     vmcs_use(v);
-    vmx_state_get(v, groups);
+    vm_vcpu_get(v, groups);
 }
 
 /* --- vcpus ------------------------------------------------------------------------------------------------ */
@@ -284,6 +262,7 @@ static struct vcpu_arch *vmx_vcpu_init(void *const *pages, struct guest_arch *gu
 
     memcpy(pages[VMX_PAGE_VMCS], &vmx_cpu.revision, sizeof(vmx_cpu.revision));
     v->vmcs_pa = virt_to_phys(pages[VMX_PAGE_VMCS]);
+    v->ops = &vmx_state_ops;
     v->fpu = pages[VMX_PAGE_FPU];
     v->guest = guest;
     v->state = state;
@@ -303,7 +282,7 @@ static struct vcpu_arch *vmx_vcpu_init(void *const *pages, struct guest_arch *gu
 static void vmx_vcpu_fini(struct vcpu_arch *v)
 {
     fpu_forget(v->fpu);
-    vm_claim(v, &v->cpu, vmx_vcpu_unload);
+    vm_claim(v, vmx_vcpu_unload);
     vmx_vcpu_unload(v);
 }
 
@@ -334,6 +313,6 @@ const struct vm_ops *vmx_init(const char **why)
         return NULL;
     }
     asm volatile("sidt %0" : "=m"(host_idtr));
-    vmx_ops.features |= vmx_cpu.limits.tsc_scale ? VM_FEAT_TSC_SCALE : 0;
+    vmx_ops.features |= vm_limits.tsc_scale ? VM_FEAT_TSC_SCALE : 0;
     return &vmx_ops;
 }

@@ -19,41 +19,12 @@
  * so whoever uses them calls vmcs_use() first. */
 #pragma once
 
-#include "vm_check.h"
-#include "vmx_defs.h"
-#include <kernel/core.h>
-#include <kernel/vm.h>
+#include "vm_vcpu.h"
 
 enum vmx_page { VMX_PAGE_VCPU, VMX_PAGE_VMCS, VMX_PAGE_FPU, VMX_PAGES };
-enum vmx_msr_slot { VMX_MSR_STAR, VMX_MSR_LSTAR, VMX_MSR_CSTAR, VMX_MSR_SFMASK, VMX_MSR_KERNEL_GS_BASE, VMX_MSRS };
-
-struct vcpu_arch {
-    uint64_t gpr[GPR_COUNT]; /* first, for vmx_entry.S; rsp is in the VMCS */
-    uint32_t cpu;            /* vm_claim() */
-    struct vmx_msr msr[VMX_MSRS] __attribute__((aligned(16)));
-    paddr_t vmcs_pa;
-    struct guest_arch *guest;
-    struct vcpu_state *state;
-    struct fpu_state *fpu;
-    uint64_t cr2, dr6, xcr0, tsc_aux, tsc_ratio;
-    uint64_t dr[4];
-    uint64_t event;    /* VCPU_EVENT_*, to be delivered at the next entry */
-    uint64_t injected; /* event of the last entry */
-    uint32_t proc_controls;
-    bool launched; /* VMRESUME, not VMLAUNCH */
-    bool rip_back; /* rip stands one byte before itself, for the injection of a software interrupt */
-    /* TLB tag: valid while vpid_generation is the processor's; tlb_generation is the guest's when it was last clean. */
-    uint16_t vpid;
-    uint64_t vpid_generation, tlb_generation;
-};
-_Static_assert(sizeof(struct vcpu_arch) <= PAGE_SIZE, "the vcpu is one page");
-_Static_assert(offsetof(struct vcpu_arch, gpr) == 0, "vmx_entry.S");
 
 /* What this machine's VMX can do. */
 struct vmx_cpu {
-    struct vm_limits limits;
-    uint64_t xcr0;                          /* the kernel's */
-    uint32_t signature;                     /* CPUID 1 eax */
     uint32_t revision;                      /* of a VMCS */
     uint32_t pin, proc, proc2, exit, entry; /* controls of a new vcpu */
     uint64_t ept_cap;                       /* VMX_EPT_CAP_* */
@@ -67,7 +38,7 @@ extern struct vmx_cpu vmx_cpu;
 #define VMX_CR0_MASK (CR0_NE | CR0_NW | CR0_CD)
 static inline uint64_t vmx_cr4_mask(void)
 {
-    return ~vmx_cpu.limits.cr4_valid;
+    return ~vm_limits.cr4_valid;
 }
 
 /* vmx.c; host tests have their own */
@@ -92,12 +63,7 @@ enum vm_result vmx_exit_refused(struct vcpu_arch *v);
 
 /* vmx_state.c */
 void vmx_state_init(struct vcpu_arch *v);
-int vmx_state_load(struct vcpu_arch *v);
-void vmx_state_get(struct vcpu_arch *v, uint32_t groups);
-/* Publishes e and BASE. */
-void vmx_state_publish(struct vcpu_arch *v, const struct vcpu_exit *e);
-/* The event that is still to be delivered: the value for exit.idt_vectoring. */
-uint64_t vmx_event_take(struct vcpu_arch *v);
+extern const struct vm_state_ops vmx_state_ops;
 /* Before an entry: v->event goes into the VMCS. */
 void vmx_event_enter(struct vcpu_arch *v);
 /* Behind an exit: an event whose delivery it interrupted becomes v->event again. */

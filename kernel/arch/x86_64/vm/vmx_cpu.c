@@ -6,16 +6,11 @@
  * guest's own business under EPT. [SDM-3 25.6, 25.7, 25.8, A] */
 
 #include "cpu.h"
-#include "fpu.h"
 #include "page_table.h"
 #include "paging.h"
 #include "vm_host.h"
 #include "vmx.h"
 #include <string.h>
-
-#define MSR_SYSENTER_CS 0x174u
-#define MSR_SYSENTER_ESP 0x175u
-#define MSR_SYSENTER_EIP 0x176u
 
 struct vmx_cpu vmx_cpu;
 
@@ -100,14 +95,9 @@ static void msr_allow(uint32_t msr)
 
 static void msrs_init(void)
 {
-    static const uint32_t allowed[] = {
-        MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR,         MSR_LSTAR,
-        MSR_CSTAR,   MSR_SFMASK,  MSR_SYSENTER_CS,    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
-    };
-
     memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
-    for (unsigned i = 0; i < ARRAY_SIZE(allowed); i++) {
-        msr_allow(allowed[i]);
+    for (unsigned i = 0; i < VM_FREE_MSRS; i++) {
+        msr_allow(vm_free_msrs[i]);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(host_msr); i++) {
         host_msr[i].value = msr_read(host_msr[i].index);
@@ -118,14 +108,12 @@ static void msrs_init(void)
 
 static void limits_init(void)
 {
-    vm_limits_init(&vmx_cpu.limits);
-    vmx_cpu.limits.cr4_valid &= msr_read(MSR_VMX_CR4_FIXED1) & ~CR4_VMXE;
+    vm_limits_init();
+    vm_limits.cr4_valid &= msr_read(MSR_VMX_CR4_FIXED1) & ~CR4_VMXE;
     if (!(vmx_cpu.proc2 & VMX_PROC2_RDTSCP)) {
-        vmx_cpu.limits.tsc_aux = false;
+        vm_limits.tsc_aux = false;
     }
-    vmx_cpu.limits.tsc_scale = (vmx_cpu.proc2 & VMX_PROC2_TSC_SCALE) != 0;
-    vmx_cpu.xcr0 = fpu_xcr0();
-    vmx_cpu.signature = cpuid(1, 0).eax;
+    vm_limits.tsc_scale = (vmx_cpu.proc2 & VMX_PROC2_TSC_SCALE) != 0;
     /* unrestricted guests may do without protected mode and paging */
     vmx_cpu.cr0_fixed = msr_read(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
 }
@@ -153,7 +141,7 @@ const char *vmx_on(void)
 
     *region = vmx_cpu.revision;
     msr_write(MSR_SYSENTER_CS, 0);
-    if (vmx_cpu.limits.tsc_aux) {
+    if (vm_limits.tsc_aux) {
         msr_write(MSR_TSC_AUX, 0);
     }
     const char *bad = feature_control();

@@ -5,12 +5,8 @@
 #include "cpu.h"
 #include "vmx.h"
 
-#define EXCP_DB 1u
 #define EXCP_GP 13u
 #define VECTOR_NMI 2u
-#define DR6_BS BIT(14)
-#define SEG_ES 0
-#define UNKNOWN 0xff
 #define ATTR_L (1u << 9)
 
 /* Exits that need no more than a reason. insn: an instruction's, with its length. */
@@ -51,22 +47,6 @@ static void exit_set_insn(struct vcpu_exit *e)
     }
 }
 
-/* Completes an exit to the VMM. */
-static enum vm_result exit_to_vmm(struct vcpu_arch *v, struct vcpu_exit *e)
-{
-    e->idt_vectoring = vmx_event_take(v);
-    vmx_state_publish(v, e);
-    core_stat.vm_exits_by_reason[e->reason]++;
-    return VM_EXIT;
-}
-
-/* Also for what neither ends the run nor concerns the rest of the kernel: the run goes on by way of core_next(). */
-static enum vm_result exit_host_interrupt(void)
-{
-    core_stat.vm_exits_by_reason[VCPU_EXIT_NONE]++;
-    return VM_HOST_INTERRUPT;
-}
-
 static void inject_exception(struct vcpu_arch *v, unsigned vector, uint64_t error)
 {
     v->event = VCPU_EVENT_VALID | VCPU_EVENT_EXCP | vector | error;
@@ -83,7 +63,7 @@ static enum vm_result exit_by_table(struct vcpu_arch *v, uint32_t code)
             exit_set_insn(&e);
         }
     }
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* --- the host's own ---------------------------------------------------------------------------------------- */
@@ -95,28 +75,16 @@ static enum vm_result exit_exception(struct vcpu_arch *v)
 
     if (VMX_EVENT_TYPE(info) == VMX_EVENT_NMI) {
         asm volatile("int %0" : : "i"(VECTOR_NMI) : "memory");
-        return exit_host_interrupt();
+        return vm_exit_host();
     }
-    if ((info & 0xff) == 18) {
+    if ((info & 0xff) == EXCP_MC) {
         asm volatile("int $18" : : : "memory");
-        return exit_host_interrupt();
+        return vm_exit_host();
     }
     return exit_by_table(v, VMX_EXIT_EXCEPTION);
 }
 
 /* --- I/O ports --------------------------------------------------------------------------------------------- */
-
-/* An OUT that is a doorbell: what it rings. */
-static struct irq_target *io_doorbell(const struct vcpu_arch *v, uint64_t qual)
-{
-    unsigned width = VMX_IO_SIZE(qual);
-
-    if (!v->guest->doorbells.count || (qual & (VMX_IO_IN | VMX_IO_STRING)) || width == 1) {
-        return NULL;
-    }
-    uint32_t value = (uint32_t)v->gpr[GPR_RAX];
-    return doorbell_match(&v->guest->doorbells, VMX_IO_PORT(qual), width == 2 ? value & 0xffff : value);
-}
 
 /* The instruction is done, and what the processor would do behind it. */
 static void insn_complete(struct vcpu_arch *v)
@@ -133,20 +101,11 @@ static void insn_complete(struct vcpu_arch *v)
     }
 }
 
-/* Before the target fires, which may end this run. */
-static enum vm_result io_ring(struct vcpu_arch *v, struct irq_target *target)
-{
-    insn_complete(v);
-    core_stat.vm_exits_by_reason[VCPU_EXIT_NONE]++;
-    target->fire(target);
-    return VM_DOORBELL;
-}
-
 static void io_set_string(struct vcpu_exit *e, uint64_t qual)
 {
     e->io_string = 1;
     e->io_rep = qual & VMX_IO_REP ? 1 : 0;
-    e->io_seg = UNKNOWN;
+    e->io_seg = VM_UNKNOWN;
     if (vmx_cpu.io_info) {
         uint32_t info = (uint32_t)vmcs_read(VMCS_EXIT_INSN_INFO);
 
@@ -154,29 +113,33 @@ static void io_set_string(struct vcpu_exit *e, uint64_t qual)
         e->io_seg = (uint8_t)VMX_INFO_SEG(info);
     }
     if (e->io_in) {
-        e->io_seg = SEG_ES; /* INS has no other */
+        e->io_seg = VM_SEG_ES; /* INS has no other */
     }
 }
 
 static enum vm_result exit_io(struct vcpu_arch *v)
 {
     uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
-    struct irq_target *target = io_doorbell(v, qual);
+    uint16_t port = VMX_IO_PORT(qual);
+    uint8_t width = (uint8_t)VMX_IO_SIZE(qual);
+    bool plain_out = !(qual & (VMX_IO_IN | VMX_IO_STRING));
+    struct irq_target *target = plain_out ? vm_doorbell(v, port, width, (uint32_t)v->gpr[GPR_RAX]) : NULL;
 
     if (target) {
-        return io_ring(v, target);
+        insn_complete(v);
+        return vm_exit_doorbell(target);
     }
     struct vcpu_exit e = {
         .reason = VCPU_EXIT_IO,
-        .io_port = VMX_IO_PORT(qual),
-        .io_width = (uint8_t)VMX_IO_SIZE(qual),
+        .io_port = port,
+        .io_width = width,
         .io_in = (qual & VMX_IO_IN) != 0,
     };
     if (qual & VMX_IO_STRING) {
         io_set_string(&e, qual);
     }
     exit_set_insn(&e);
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* --- control registers ---------------------------------------------------------------------------------------- */
@@ -195,7 +158,7 @@ static enum vm_result exit_cr0(struct vcpu_arch *v, uint64_t value)
     } else {
         vmcs_write(VMCS_CR0_SHADOW, value);
     }
-    return exit_host_interrupt();
+    return vm_exit_host();
 }
 
 /* CR8 is the VMM's; masked bits of CR4 are bits that this guest's processor does not have. */
@@ -215,13 +178,13 @@ static enum vm_result exit_cr(struct vcpu_arch *v)
     }
     if (nr == 4 && type == VMX_CR_MOV_TO) {
         inject_exception(v, EXCP_GP, VCPU_EVENT_EV);
-        return exit_host_interrupt();
+        return vm_exit_host();
     }
     if (nr != 8) {
         return exit_by_table(v, VMX_EXIT_CR);
     }
     exit_set_insn(&e);
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* --- the others ------------------------------------------------------------------------------------------- */
@@ -243,7 +206,7 @@ static enum vm_result exit_ept(struct vcpu_arch *v)
         /* IRET is executed again: the NMI is still being handled [SDM-3 28.2.3] */
         vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | VMX_BLOCK_NMI);
     }
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 static enum vm_result exit_window(struct vcpu_arch *v, uint32_t control, enum vcpu_exit_reason reason)
@@ -252,7 +215,7 @@ static enum vm_result exit_window(struct vcpu_arch *v, uint32_t control, enum vc
 
     v->proc_controls &= ~control;
     vmcs_write(VMCS_PROC_CONTROLS, v->proc_controls);
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 /* The guest has not run: everything is as it was loaded, the event too. */
@@ -265,7 +228,7 @@ enum vm_result vmx_exit_refused(struct vcpu_arch *v)
         v->rip_back = false;
     }
     vmcs_write(VMCS_ENTRY_EVENT, 0);
-    return exit_to_vmm(v, &e);
+    return vm_exit_tell(v, &e);
 }
 
 static enum vm_result exit_pause(struct vcpu_arch *v)
@@ -304,7 +267,7 @@ enum vm_result vmx_exit(struct vcpu_arch *v)
     case VMX_EXIT_INTR:
     case VMX_EXIT_INIT:
     case VMX_EXIT_SIPI:
-        return exit_host_interrupt();
+        return vm_exit_host();
     case VMX_EXIT_INTR_WINDOW:
         return exit_window(v, VMX_PROC_INTR_WINDOW, VCPU_EXIT_IRQ_WINDOW);
     case VMX_EXIT_NMI_WINDOW:

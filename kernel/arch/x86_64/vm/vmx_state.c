@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Guest state between the state page (abi/vcpu.h) and the VMCS, which is the current one here.
- *
- * Loading is "decode, then commit", as with SVM. VM entry checks more than VMRUN: attributes that mean nothing (the
- * granularity of a limit, the accessed bit) are made what it asks for; other contradictions end in VCPU_EXIT_INVALID.
- * [SDM-3 27.3.1] */
+/* Guest state between the state page (abi/vcpu.h) and the VMCS, which is the current one here. VM entry checks more than
+ * VMRUN: attributes that mean nothing (the granularity of a limit, the accessed bit) are made what it asks for; other
+ * contradictions end in VCPU_EXIT_INVALID. [SDM-3 27.3.1] */
 
 #include "cpu.h"
-#include "fpu.h"
 #include "vmx.h"
 #include <string.h>
 
@@ -105,7 +102,7 @@ static void control_registers_write(struct vcpu_arch *v, const struct vcpu_state
     if (s->cr0 == cr0 && s->cr3 == cr3 && s->cr4 == cr4 && s->efer == efer) {
         return;
     }
-    v->vpid_generation = 0;
+    v->tag_generation = 0;
     if (is_pae(s->cr0, s->cr4, s->efer) && (!is_pae(cr0, cr4, efer) || cr3 != s->cr3)) {
         pdptes_load(v, s->cr3);
     }
@@ -137,10 +134,6 @@ static void shadow_write(bool shadow, uint64_t rflags)
 
 static void commit_base(struct vcpu_arch *v, const struct vcpu_state *s)
 {
-#pragma GCC unroll 16
-    for (unsigned i = 0; i < GPR_COUNT; i++) {
-        v->gpr[i] = v->state->gpr[i];
-    }
     vmcs_write(VMCS_GUEST_RSP, v->gpr[GPR_RSP]);
     vmcs_write(VMCS_GUEST_RIP, s->rip);
     vmcs_write(VMCS_GUEST_RFLAGS, s->rflags);
@@ -150,8 +143,9 @@ static void commit_base(struct vcpu_arch *v, const struct vcpu_state *s)
     shadow_write(s->int_shadow != 0, s->rflags);
 }
 
-static void commit_seg(const struct vcpu_state *s)
+static void commit_seg(struct vcpu_arch *v, const struct vcpu_state *s)
 {
+    (void)v;
     seg_write(VMX_DS, s->ds);
     seg_write(VMX_ES, s->es);
     seg_write(VMX_FS, s->fs);
@@ -186,16 +180,9 @@ static void commit_tsc(struct vcpu_arch *v, const struct vcpu_state *s)
 {
     vmcs_write(VMCS_TSC_OFFSET, s->tsc_offset);
     v->tsc_ratio = s->tsc_ratio;
-    if (vmx_cpu.limits.tsc_scale) {
+    if (vm_limits.tsc_scale) {
         vmcs_write(VMCS_TSC_MULTIPLIER, s->tsc_ratio << 16);
     }
-}
-
-static void fpu_reset(struct vcpu_arch *v)
-{
-    fpu_forget(v->fpu);
-    memset((void *)v->fpu, 0, PAGE_SIZE);
-    fpu_state_init(v->fpu);
 }
 
 static void commit_windows(struct vcpu_arch *v, bool irq, bool nmi)
@@ -208,31 +195,17 @@ static void commit_windows(struct vcpu_arch *v, bool irq, bool nmi)
     }
 }
 
-static void request_commit(struct vcpu_arch *v, const struct vm_request *r)
+static void commit_run(struct vcpu_arch *v, const struct vm_request *r)
 {
-    if (r->dirty & VCPU_GROUP_BASE) {
-        commit_base(v, &r->s);
-    }
-    if (r->dirty & VCPU_GROUP_SEG) {
-        commit_seg(&r->s);
-    }
-    if (r->dirty & VCPU_GROUP_MSR) {
-        commit_msr(v, &r->s);
-    }
-    if (r->dirty & VCPU_GROUP_TSC) {
-        commit_tsc(v, &r->s);
-    }
-    if (r->dirty & VCPU_GROUP_FPU) {
-        fpu_reset(v);
-    }
     v->event = r->inject;
     commit_windows(v, r->irq_window, r->nmi_window);
 }
 
-static struct vm_present present(void)
+static struct vm_present present(const struct vcpu_arch *v)
 {
     uint32_t block = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
 
+    (void)v;
     return (struct vm_present){
         .rflags = vmcs_read(VMCS_GUEST_RFLAGS),
         .efer = vmcs_read(VMCS_GUEST_EFER),
@@ -243,25 +216,6 @@ static struct vm_present present(void)
     };
 }
 
-int vmx_state_load(struct vcpu_arch *v)
-{
-    const struct vm_present now = present();
-    struct vcpu_state *s = v->state;
-    struct vm_request r;
-
-    vm_request_copy(&r, s);
-    enum vcpu_invalid bad = vm_request_check(&vmx_cpu.limits, &r, &now);
-    if (bad || (r.dirty & ~VCPU_GROUPS_ALL)) {
-        s->exit = (struct vcpu_exit){.reason = VCPU_EXIT_INVALID, .qual = bad};
-        return SK_EINVAL;
-    }
-    request_commit(v, &r);
-    s->run.inject = 0;
-    s->dirty = 0;
-    s->valid = 0;
-    return SK_OK;
-}
-
 /* --- publish ---------------------------------------------------------------------------------------------- */
 
 static bool shadow_read(void)
@@ -269,14 +223,8 @@ static bool shadow_read(void)
     return (vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) & VMX_SHADOW) != 0;
 }
 
-static void publish_base(struct vcpu_arch *v)
+static void publish_base(const struct vcpu_arch *v, struct vcpu_state *s)
 {
-    struct vcpu_state *s = v->state;
-
-#pragma GCC unroll 16
-    for (unsigned i = 0; i < GPR_COUNT; i++) {
-        s->gpr[i] = v->gpr[i];
-    }
     s->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
     s->rip = vmcs_read(VMCS_GUEST_RIP);
     s->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
@@ -291,10 +239,9 @@ static void publish_base(struct vcpu_arch *v)
     s->cpl = s->ss.attr >> 5 & 3; /* [SDM-3 25.4.1] */
 }
 
-static void publish_seg(struct vcpu_arch *v)
+static void publish_seg(const struct vcpu_arch *v, struct vcpu_state *s)
 {
-    struct vcpu_state *s = v->state;
-
+    (void)v;
     s->ds = seg_read(VMX_DS);
     s->es = seg_read(VMX_ES);
     s->fs = seg_read(VMX_FS);
@@ -307,10 +254,8 @@ static void publish_seg(struct vcpu_arch *v)
     s->idtr.base = vmcs_read(VMCS_GUEST_IDTR_BASE);
 }
 
-static void publish_msr(struct vcpu_arch *v)
+static void publish_msr(const struct vcpu_arch *v, struct vcpu_state *s)
 {
-    struct vcpu_state *s = v->state;
-
     s->star = v->msr[VMX_MSR_STAR].value;
     s->lstar = v->msr[VMX_MSR_LSTAR].value;
     s->cstar = v->msr[VMX_MSR_CSTAR].value;
@@ -327,60 +272,38 @@ static void publish_msr(struct vcpu_arch *v)
     s->tsc_aux = v->tsc_aux;
 }
 
-void vmx_state_get(struct vcpu_arch *v, uint32_t groups)
+static void publish_tsc(const struct vcpu_arch *v, struct vcpu_state *s)
 {
-    if (groups & VCPU_GROUP_BASE) {
-        publish_base(v);
-    }
-    if (groups & VCPU_GROUP_SEG) {
-        publish_seg(v);
-    }
-    if (groups & VCPU_GROUP_MSR) {
-        publish_msr(v);
-    }
-    if (groups & VCPU_GROUP_TSC) {
-        v->state->tsc_offset = vmcs_read(VMCS_TSC_OFFSET);
-        v->state->tsc_ratio = v->tsc_ratio;
-    }
-    v->state->valid |= groups & VCPU_GROUPS_GET;
-}
-
-void vmx_state_publish(struct vcpu_arch *v, const struct vcpu_exit *e)
-{
-    struct vcpu_state *s = v->state;
-
-    s->exit = *e;
-    s->exit.int_shadow = shadow_read();
-    publish_base(v);
-    s->dirty = 0;
-    s->valid = VCPU_GROUP_BASE;
+    s->tsc_offset = vmcs_read(VMCS_TSC_OFFSET);
+    s->tsc_ratio = v->tsc_ratio;
 }
 
 void vmx_state_init(struct vcpu_arch *v)
 {
-    struct vcpu_state *s = v->state;
-
-    vm_state_reset(s, vmx_cpu.signature);
     vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
     vmcs_write(VMCS_GUEST_CR0, 0); /* not the reset state's: control_registers_write() has something to write */
     vmcs_write(VMCS_CR0_SHADOW, 0);
-    commit_base(v, s);
-    commit_seg(s);
-    commit_msr(v, s);
-    commit_tsc(v, s);
-    fpu_reset(v);
+    vm_vcpu_reset(v);
 }
 
 /* --- events ------------------------------------------------------------------------------------------------- */
 
-uint64_t vmx_event_take(struct vcpu_arch *v)
+static uint64_t event_take(struct vcpu_arch *v)
 {
     uint64_t event = v->event;
 
     v->event = 0;
     return event;
 }
+
+const struct vm_state_ops vmx_state_ops = {
+    .present = present,
+    .load = {commit_base, commit_seg, commit_msr, commit_tsc},
+    .load_run = commit_run,
+    .store = {publish_base, publish_seg, publish_msr, publish_tsc},
+    .event_take = event_take,
+};
 
 /* A software interrupt pushes rip plus the length of its instruction; the ABI's pushes rip. [SDM-3 27.6.1.1] */
 static void softint_enter(struct vcpu_arch *v)
