@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
-/* What a guest's exits cost: a kernel of our own (its entry and image are those of pkg/uvmm/test/hostile) that does one
+/* What a guest's exits cost: a kernel of our own (on the machine.h of pkg/uvmm/test/hostile) that does one
  * thing COUNT times between two markers of insncount.c, for each kind of exit. vmfigures.py has the same list.
  *
  * A cycle with an interrupt is more than one exit: the request, what is measured, and the end of interrupt. What is
  * measured comes out as a difference between cycles.
  *
  * Documents: [SDM-3] 11.12 (x2APIC), 11.5.4.1 (TSC deadline); [virtio-1.2] 4.1.4 (PCI), 3.1.1 (initialization). */
+#include "machine.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 
 #define MARK(id) __asm__ volatile(".byte 0x0f, 0x1f, 0x80; .long 0x4d4b0000 + %c0" : : "i"(id) : "memory")
 #define COUNT 2000u
-#define CODE_SELECTOR 0x10
-#define SERIAL 0x3f8
 #define DELAY_PORT 0x80
 #define NOBODYS_REGISTERS 0xfed10000ull /* device memory of the virtual PC where no device is: reads all ones */
 
@@ -28,52 +27,8 @@
 #define IPI_VECTOR 0x41u
 #define SOON_TICKS 200000u /* some ten microseconds */
 
-struct idt_entry {
-    uint16_t offset_low, selector;
-    uint8_t ist, type;
-    uint16_t offset_mid;
-    uint32_t offset_high, _rsvd;
-};
-
-extern const char stubs[];
-void tables_load(const void *root, const void *idt);
-void wrmsr_write(uint32_t index, uint64_t value);
-uint32_t rdmsr_read(uint32_t index);
-void tables_make(void);
-uint64_t interrupt(uint64_t *frame);
-_Noreturn void hostile_main(const uint8_t *boot_params);
-
-static uint64_t page_table[6][512] __attribute__((aligned(4096)));
-static struct idt_entry idt[256] __attribute__((aligned(16)));
 static volatile unsigned interrupts;
 static uint16_t doorbell_port;
-
-static void out8(uint16_t port, uint8_t v)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-static void out16(uint16_t port, uint16_t v)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
-}
-static void out32(uint16_t port, uint32_t v)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
-}
-static uint32_t in32(uint16_t port)
-{
-    uint32_t v;
-
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static void put(const char *s)
-{
-    while (*s) {
-        out8(SERIAL, (uint8_t)*s++);
-    }
-}
 
 static _Noreturn void stop(const char *why)
 {
@@ -81,24 +36,6 @@ static _Noreturn void stop(const char *why)
     for (;;) {
         __asm__ volatile("cli; hlt");
     }
-}
-
-void tables_make(void)
-{
-    page_table[0][0] = (uint64_t)(uintptr_t)page_table[1] | 3;
-    for (unsigned i = 0; i < 4; i++) {
-        page_table[1][i] = (uint64_t)(uintptr_t)page_table[2 + i] | 3;
-        for (unsigned j = 0; j < 512; j++) {
-            page_table[2 + i][j] = ((uint64_t)i * 512 + j) << 21 | 0x83;
-        }
-    }
-    for (unsigned i = 0; i < 256; i++) {
-        uint64_t at = (uint64_t)(uintptr_t)stubs + 16 * i;
-
-        idt[i] =
-            (struct idt_entry){(uint16_t)at, CODE_SELECTOR, 0, 0x8e, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0};
-    }
-    tables_load(page_table[0], idt);
 }
 
 uint64_t interrupt(uint64_t *frame)
@@ -118,8 +55,7 @@ static void apic_init(void)
     wrmsr_write(MSR_X2_LVT_TIMER, 2u << 17 | TIMER_VECTOR);
 }
 
-/* --- a disk with one queue, for its doorbell
- * ---------------------------------------------------------------------------- */
+/* --- a disk with one queue, for its doorbell --- */
 
 #define VIRTIO_BLK 0x10421af4u
 #define BAR_MEMORY 0xc1000000u
@@ -208,8 +144,7 @@ static void disk_init(void)
     status_write(15);
 }
 
-/* --- the kinds
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- the kinds --- */
 
 static void do_nothing(void)
 {
@@ -315,7 +250,7 @@ static void measure(void (*one)(void))
     MARK(2);
 }
 
-_Noreturn void hostile_main(const uint8_t *boot_params)
+_Noreturn void guest_main(const uint8_t *boot_params)
 {
     (void)boot_params;
     apic_init();

@@ -3,13 +3,7 @@
 $(O)/bench/blkbench: $(SRC)/tools/bench/blkbench.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(MUSL_CC) -std=gnu17 -O2 -Wall -Wextra -static $(USER_IDIR) -o $@ $<
-# The guest that exits: bzImage and entry are those of the hostile guest.
-$(O)/bench/exitguest: $(SRC)/tools/bench/exitguest.c $(HOSTILE)/entry.S $(HOSTILE)/header.S $(HOSTILE)/hostile.ld $(O)/flags
-	$(call say,GUEST,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(HOSTILE_CFLAGS) -static -Wl,-T,$(HOSTILE)/hostile.ld -Wl,--build-id=none -Wl,--no-warn-rwx-segments \
-	    -o $@.elf $(HOSTILE)/entry.S $<
-	$(Q)$(OBJCOPY) -O binary $@.elf $@.payload && $(CC) -c -DPAYLOAD='"$@.payload"' -o $@.o $(HOSTILE)/header.S
-	$(Q)$(OBJCOPY) -O binary -j .image $@.o $@
+$(call bare-guest,bench/exitguest,$(SRC)/tools/bench/exitguest.c)
 $(O)/bench/vmload: $(SRC)/tests/guest/vmload.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -static -pthread -o $@ $<

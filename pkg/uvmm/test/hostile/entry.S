@@ -33,7 +33,7 @@ entry:                          // rsi: struct boot_params
     mov     %eax, %ss
     pop     %rdi
     and     $-16, %rsp
-    call    hostile_main
+    call    guest_main
     ud2
 
     .text
@@ -57,7 +57,7 @@ stubs:                          // 256 stubs of 16 bytes
     .set    v, v + 1
     .endr
 
-common:                         // an error code may be below the vector; hostile.c finds out
+common:                         // an error code may be below the vector; interrupt() finds out
     push    %rax
     push    %rcx
     push    %rdx

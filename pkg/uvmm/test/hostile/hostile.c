@@ -18,52 +18,12 @@
 #define SLOTS 4u
 #define SCRATCH 0x1800000ull /* behind the image at 16 MiB; also where the image lies lower */
 #define SCRATCH_SIZE 0x2000000ull
-#define CODE_SELECTOR 0x10
 
 /* In boot_params [Linux Documentation/x86/zero-page.rst] */
 #define BP_CMD_LINE_PTR 0x228
 
-struct idt_entry {
-    uint16_t offset_low, selector;
-    uint8_t ist, type;
-    uint16_t offset_mid;
-    uint32_t offset_high, _rsvd;
-};
-
-extern const char stubs[], wrmsr_insn[], rdmsr_insn[];
-void tables_load(const void *root, const void *idt);
-void wrmsr_write(uint32_t index, uint64_t value);
-uint32_t rdmsr_read(uint32_t index);
-void tables_make(void);
-uint64_t interrupt(uint64_t *frame);
-_Noreturn void hostile_main(const uint8_t *boot_params);
-
-static uint64_t page_table[6][512] __attribute__((aligned(4096)));
-static struct idt_entry idt[256] __attribute__((aligned(16)));
 static uint64_t random_state;
 static uint64_t interrupts, in_window, storms, faults;
-
-/* --- tables --- */
-
-void tables_make(void)
-{
-    uint64_t base = (uint64_t)(uintptr_t)stubs;
-
-    page_table[0][0] = (uint64_t)(uintptr_t)page_table[1] | 3;
-    for (unsigned i = 0; i < 4; i++) {
-        page_table[1][i] = (uint64_t)(uintptr_t)page_table[2 + i] | 3;
-        for (unsigned j = 0; j < 512; j++) {
-            page_table[2 + i][j] = ((uint64_t)i * 512 + j) << 21 | 0x83;
-        }
-    }
-    for (unsigned i = 0; i < 256; i++) {
-        uint64_t at = base + 16 * i;
-
-        idt[i] =
-            (struct idt_entry){(uint16_t)at, CODE_SELECTOR, 0, 0x8e, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0};
-    }
-    tables_load(page_table[0], idt);
-}
 
 /* --- interrupts and exceptions --- */
 
@@ -512,7 +472,7 @@ static void garbage(void)
     }
 }
 
-_Noreturn void hostile_main(const uint8_t *boot_params)
+_Noreturn void guest_main(const uint8_t *boot_params)
 {
     const char *line = (const char *)(uintptr_t) * (const uint32_t *)(const void *)(boot_params + BP_CMD_LINE_PTR);
     uint64_t n = option(line, "n", 20000), seed = option(line, "seed", 1);

@@ -58,3 +58,33 @@ uint64_t option(const char *line, const char *name, uint64_t other)
     }
     return other;
 }
+
+struct idt_entry {
+    uint16_t offset_low, selector;
+    uint8_t ist, type;
+    uint16_t offset_mid;
+    uint32_t offset_high, _rsvd;
+};
+
+static uint64_t page_table[6][512] __attribute__((aligned(4096)));
+static struct idt_entry idt[256] __attribute__((aligned(16)));
+
+void tables_make(void)
+{
+    uint64_t base = (uint64_t)(uintptr_t)stubs;
+
+    page_table[0][0] = (uint64_t)(uintptr_t)page_table[1] | 3;
+    for (unsigned i = 0; i < 4; i++) {
+        page_table[1][i] = (uint64_t)(uintptr_t)page_table[2 + i] | 3;
+        for (unsigned j = 0; j < 512; j++) {
+            page_table[2 + i][j] = ((uint64_t)i * 512 + j) << 21 | 0x83;
+        }
+    }
+    for (unsigned i = 0; i < 256; i++) {
+        uint64_t at = base + 16 * i;
+
+        idt[i] =
+            (struct idt_entry){(uint16_t)at, CODE_SELECTOR, 0, 0x8e, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0};
+    }
+    tables_load(page_table[0], idt);
+}
