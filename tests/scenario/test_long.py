@@ -9,15 +9,17 @@ from session import fsck
 pytestmark = pytest.mark.long
 
 
-def test_fifty_boots(tmp_path_factory):
+@pytest.mark.parametrize("processors", [1, 2])
+def test_fifty_boots(tmp_path_factory, processors):
     """Every boot reaches the shell and reads the disk, whatever the timing was."""
     from scenario import System
     for i in range(50):
         system = System(tmp_path_factory.mktemp(f"boot{i}"))
         if i % 2:
             system.machine += ["-M", "q35"]
+        system.machine += ["-smp", str(processors)]
         system.add_nvme(system.disk())
-        with system.boot() as session:
+        with system.boot(vm=", cpus = 15" if processors > 1 else "") as session:
             session.wait_prompt()
             assert "rc=0" in session.run("mount -a; dd if=/dev/vda of=/dev/null bs=1M; echo rc=$?")
 

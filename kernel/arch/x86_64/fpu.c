@@ -14,10 +14,13 @@
 #define XCR0_AVX512 FIELD(7, 5) /* opmask, ZMM_Hi256, Hi16_ZMM: all or none */
 #define FXSAVE_FCW   0
 #define FXSAVE_MXCSR 24
+#define FXSAVE_ST0   32
+#define FXSAVE_XMM0  160
 #define XSAVE_BV     512
 
 static enum { FPU_FXSAVE, FPU_XSAVE, FPU_XSAVEOPT } fpu_kind;
 static uint64_t xcr0;
+static bool tcg;
 
 /* Who has an area's registers: 1 + processor, 0: nobody. In the area's last bytes, which XSAVE never reaches. BKL. */
 static uint32_t *fpu_owner(struct fpu_state *fpu)
@@ -47,8 +50,9 @@ void fpu_init(void)
 {
     cr0_write((cr0_read() & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE);
     cr4_write(cr4_read() | CR4_OSFXSR | CR4_OSXMMEXCPT);
+    tcg = cpu_is_tcg();
     /* QEMU 7.2's TCG takes CR4.OSXSAVE for reserved where leaf 0xd has no further features, and stops for good. */
-    if (!(cpuid(1, 0).ecx & BIT(26)) || (cpu_is_tcg() && !cpuid(0xd, 1).eax)) {
+    if (!(cpuid(1, 0).ecx & BIT(26)) || (tcg && !cpuid(0xd, 1).eax)) {
         return;
     }
     if (!xcr0) {
@@ -88,8 +92,22 @@ static void fpu_save(struct fpu_state *fpu)
     }
 }
 
-static void fpu_load(const struct fpu_state *fpu)
+/* The x87 registers are those of `loaded` (may be NULL: unknown). QEMU 7.2's TCG, where any processor loads x87 registers,
+ * clears IGNNE# of the first without a lock, in the word in which that one's VMRUN and #VMEXIT keep whether nested paging
+ * is on: its next access goes through the wrong page tables. Nearly all states have the same x87 registers; those stay. */
+static bool x87_stays(const struct fpu_state *next, const struct fpu_state *loaded)
 {
+    const char *a = (const char *)next, *b = (const char *)loaded;
+    return tcg && fpu_kind != FPU_FXSAVE && loaded && memcmp(a, b, FXSAVE_MXCSR) == 0 &&
+           memcmp(a + FXSAVE_ST0, b + FXSAVE_ST0, FXSAVE_XMM0 - FXSAVE_ST0) == 0;
+}
+
+static void fpu_load(const struct fpu_state *fpu, const struct fpu_state *loaded)
+{
+    if (x87_stays(fpu, loaded)) {
+        asm volatile("xrstor64 (%0)" : : "r"(fpu), "a"(~(uint32_t)XCR0_X87), "d"(UINT32_MAX) : "memory");
+        return;
+    }
     /* AMD processors keep FOP, FIP and FDP over FXRSTOR unless an exception is pending: an FNINIT first keeps one
      * thread's pointers from the next. [APM-2 11.4.4.3] */
     asm volatile("fninit");
@@ -122,8 +140,9 @@ void fpu_switch(struct fpu_state *next)
     if (owner) { /* it ran there last */
         cpu_call(BIT(owner - 1), fpu_release, NULL);
     }
+    const struct fpu_state *loaded = cpu->fpu;
     fpu_release(NULL);
-    fpu_load(next);
+    fpu_load(next, loaded);
     cpu->fpu = next;
     *fpu_owner(next) = cpu->index + 1;
 }

@@ -83,7 +83,29 @@ static void yielding(void)
     }
 }
 
-/* Fills xmm and ymm with a pattern of its own and finds it again after having been preempted often. */
+/* The x87 registers of the first worker stay as they were made, those of the others differ from it and from each other. */
+static void x87_fill(uint64_t n)
+{
+    const uint16_t fcw = (uint16_t)(0x37f | n << 10);
+
+    if (n > 1) {
+        __asm__ volatile("fninit; fldcw %0; fildll %1" : : "m"(fcw), "m"(n));
+    }
+}
+
+static bool x87_kept(uint64_t n)
+{
+    uint64_t seen = n;
+    uint16_t fcw, fsw;
+
+    __asm__ volatile("fnstcw %0; fnstsw %1" : "=m"(fcw), "=m"(fsw));
+    if (n > 1) {
+        __asm__ volatile("fistpll %0" : "=m"(seen));
+    }
+    return seen == n && fcw == (n > 1 ? 0x37f | n << 10 : 0x37f) && (fsw >> 11 & 7) == (n > 1 ? 7 : 0);
+}
+
+/* Fills x87, xmm and ymm with a pattern of its own and finds it again after having been preempted often. */
 static void fpu_user(struct worker *w)
 {
     uint64_t pattern[4] __attribute__((aligned(32))), seen[4] __attribute__((aligned(32)));
@@ -94,6 +116,7 @@ static void fpu_user(struct worker *w)
     }
     for (;;) {
         __asm__ volatile("ldmxcsr %0" : : "m"(csr));
+        x87_fill(w->value[0]);
         if (w->value[3]) {
             __asm__ volatile("vmovdqa %0, %%ymm15" : : "m"(pattern) : "xmm15");
         } else {
@@ -114,6 +137,7 @@ static void fpu_user(struct worker *w)
             w->value[2] += seen[i] != pattern[i];
         }
         w->value[2] += (csr_seen & ~0x3fu) != csr;
+        w->value[2] += !x87_kept(w->value[0]);
     }
 }
 
