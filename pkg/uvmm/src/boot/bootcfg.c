@@ -2,6 +2,7 @@
 // Boot loaders' configuration files: see bootcfg.h.
 #include "bootcfg.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <strings.h>
 
 #define WORD_MAX (BOOTCFG_CMDLINE + 1) /* so that too long a word fits nowhere */
+static_assert(BOOTCFG_SAVED <= WORD_MAX, "a saved entry is a word");
 
 static bool blank(char c)
 {
@@ -70,7 +72,8 @@ static bool path_set(char path[BOOTCFG_PATH], const char *dir, const char *word)
 static bool cmdline_add(struct bootcfg *c, const char *word)
 {
     size_t len = strlen(c->cmdline);
-    int n = snprintf(c->cmdline + len, BOOTCFG_CMDLINE - len, "%s%s", len ? " " : "", word);
+    const char *quote = strpbrk(word, " \t") ? "\"" : ""; /* as GRUB does */
+    int n = snprintf(c->cmdline + len, BOOTCFG_CMDLINE - len, "%s%s%s%s", len ? " " : "", quote, word, quote);
 
     return n >= 0 && (size_t)n < BOOTCFG_CMDLINE - len;
 }
@@ -98,24 +101,27 @@ static const char *rest_to_cmdline(const char *at, struct bootcfg *c)
 
 /* --- grub.cfg --- */
 
-/* The number of the default entry: the last `set default=N` whose N is a number. */
-static unsigned long grub_default(const char *text)
+/* The last value that `set default=` gives: a literal, or what the environment block saved (else nothing: the first
+ * entry). Other variables, which nobody sets here, count for nothing. */
+static void grub_default(const char *text, const char *saved, char value[WORD_MAX])
 {
-    unsigned long number = 0;
-    char word[WORD_MAX], *end;
+    char word[WORD_MAX];
     bool variable;
 
+    value[0] = '\0';
     for (const char *p = text; *p != '\0'; p = line_next(p)) {
         const char *at = p;
 
-        if (word_next(&at, word, &variable) && strcmp(word, "set") == 0 && word_next(&at, word, &variable) &&
-            strncmp(word, "default=", 8) == 0 && isdigit((unsigned char)word[8])) {
-            unsigned long n = strtoul(word + 8, &end, 10);
-
-            number = *end == '\0' ? n : number;
+        if (!word_next(&at, word, &variable) || strcmp(word, "set") != 0 || !word_next(&at, word, &variable) ||
+            strncmp(word, "default=", 8) != 0) {
+            continue;
+        }
+        if (!variable) {
+            strcpy(value, word + 8);
+        } else if (strcmp(word + 8, "${saved_entry}") == 0 || strcmp(word + 8, "$saved_entry") == 0) {
+            snprintf(value, WORD_MAX, "%s", saved);
         }
     }
-    return number;
 }
 
 /* How the line changes the depth of braces, its quotes left out. */
@@ -139,17 +145,109 @@ static int braces(const char *p)
     return depth;
 }
 
+/* Whether the first part of a `default` names this: parts are separated by '>', a '>' in a name is doubled. */
+static bool name_is(const char *name, const char *spec)
+{
+    for (; *spec != '\0' && !(spec[0] == '>' && spec[1] != '>'); name++, spec++) {
+        spec += spec[0] == '>';
+        if (*name == '\0' || *name != *spec) {
+            return false;
+        }
+    }
+    return *name == '\0';
+}
+
+/* What follows the first part. */
+static const char *spec_rest(const char *spec)
+{
+    for (; *spec != '\0'; spec++) {
+        if (spec[0] == '>' && spec[1] != '>') {
+            return spec + 1;
+        }
+        spec += spec[0] == '>';
+    }
+    return spec;
+}
+
+/* Whether spec names the entry by its number, title or id; at is behind `menuentry`. */
+static bool entry_is(const char *at, unsigned long number, const char *spec)
+{
+    char word[WORD_MAX], *end;
+    unsigned long n = strtoul(spec, &end, 10);
+    bool variable, titled = false, id = false;
+
+    if (isdigit((unsigned char)*spec) && (*end == '\0' || *end == '>')) {
+        return n == number;
+    }
+    while (word_next(&at, word, &variable) && strcmp(word, "{") != 0) {
+        bool option = strncmp(word, "--", 2) == 0;
+
+        if ((id || (!option && !variable && !titled)) && name_is(word, spec)) {
+            return true;
+        }
+        titled |= !id && !option && !variable;
+        id = strcmp(word, "--id") == 0 || strcmp(word, "$menuentry_id_option") == 0;
+        if (option && !id && strcmp(word, "--unrestricted") != 0 && strchr(word, '=') == NULL) {
+            (void)word_next(&at, word, &variable); /* the option's value */
+        }
+    }
+    return false;
+}
+
+/* The entry of the menu that begins at text which spec names, else its first; NULL: the menu has none. inside: a
+ * submenu's brace ends it, and of the text itself nothing does. *submenu: it is one. */
+static const char *entry_find(const char *text, bool inside, const char *spec, bool *submenu)
+{
+    const char *first = NULL;
+    unsigned long number = 0;
+    int depth = 0;
+
+    for (const char *p = text; *p != '\0' && depth >= 0; p = line_next(p)) {
+        char word[WORD_MAX] = "";
+        const char *at = p;
+        bool variable;
+
+        (void)word_next(&at, word, &variable);
+        bool sub = strcmp(word, "submenu") == 0, entry = depth == 0 && (sub || strcmp(word, "menuentry") == 0);
+        bool wanted = entry && (*spec == '\0' || entry_is(at, number, spec));
+        if (wanted || (entry && first == NULL)) {
+            first = p;
+            *submenu = sub;
+        }
+        if (wanted) {
+            break;
+        }
+        number += entry;
+        depth += braces(p);
+        depth = depth < 0 && !inside ? 0 : depth;
+    }
+    return first;
+}
+
+/* The next word as a path on this volume, of which "($root)" is another way to speak. With other variables it is
+ * empty, which no path is. */
+static bool path_next(const char **at, char word[WORD_MAX])
+{
+    static const char root[] = "($root)";
+    bool variable, any = word_next(at, word, &variable);
+
+    if (any && strncmp(word, root, sizeof(root) - 1) == 0) {
+        memmove(word, word + sizeof(root) - 1, strlen(word) + 2 - sizeof(root));
+    } else if (any && variable) {
+        word[0] = '\0';
+    }
+    return any;
+}
+
 static const char *grub_command(const char *at, struct bootcfg *c)
 {
     char word[WORD_MAX];
     bool variable;
     const char *err = NULL;
 
-    if (!word_next(&at, word, &variable)) {
-        return NULL;
-    }
+    (void)word_next(&at, word, &variable);
     if (strcmp(word, "linux") == 0 || strcmp(word, "linuxefi") == 0 || strcmp(word, "linux16") == 0) {
-        if (!word_next(&at, word, &variable) || variable || !path_set(c->kernel, "", word)) {
+        if (!path_next(&at, word) || !path_set(c->kernel, "", word)) {
             return "its linux line has no path that can be used";
         }
         c->cmdline[0] = '\0';
@@ -157,45 +255,50 @@ static const char *grub_command(const char *at, struct bootcfg *c)
     }
     if (strcmp(word, "initrd") == 0 || strcmp(word, "initrdefi") == 0 || strcmp(word, "initrd16") == 0) {
         c->initrds = 0;
-        while (err == NULL && word_next(&at, word, &variable)) {
-            err = variable ? "its initrd line has a variable" : initrd_add(c, "", word);
+        while (err == NULL && path_next(&at, word)) {
+            err = initrd_add(c, "", word);
         }
     }
     return err;
 }
 
-const char *bootcfg_grub(const char *text, struct bootcfg *c)
+const char *bootcfg_grub(const char *text, const char *saved, struct bootcfg *c)
 {
-    unsigned long wanted = grub_default(text), entry = 0;
-    int depth = 0;
-    bool inside = false; /* of the wanted top-level entry */
+    char spec[WORD_MAX];
+    const char *part = spec, *p, *err = NULL;
+    bool submenu;
 
     memset(c, 0, sizeof(*c));
-    for (const char *p = text; *p != '\0'; p = line_next(p)) {
-        char word[WORD_MAX] = "";
-        const char *at = p;
-        bool variable;
-
-        (void)word_next(&at, word, &variable);
-        bool begins = strcmp(word, "menuentry") == 0 || strcmp(word, "submenu") == 0;
-        if (begins && depth == 0) {
-            inside = entry++ == wanted;
-        } else if (inside && begins && c->kernel[0] != '\0') {
-            return NULL; /* a submenu's second entry */
-        } else if (inside) {
-            const char *err = grub_command(p, c);
-
-            if (err != NULL) {
-                return err;
-            }
-        }
+    grub_default(text, saved, spec);
+    p = entry_find(text, false, part, &submenu);
+    while (p != NULL && submenu) {
+        part = spec_rest(part);
+        p = entry_find(line_next(p), true, part, &submenu);
+    }
+    if (p == NULL) {
+        return "it has no menu entry";
+    }
+    int depth = braces(p);
+    for (p = line_next(p); *p != '\0' && depth > 0 && err == NULL; p = line_next(p)) {
+        err = grub_command(p, c);
         depth += braces(p);
-        depth = depth < 0 ? 0 : depth;
-        if (inside && depth == 0) {
-            break;
+    }
+    return err != NULL || c->kernel[0] != '\0' ? err : "its default entry has no linux line";
+}
+
+void bootcfg_grubenv(const char *text, char saved[BOOTCFG_SAVED])
+{
+    static const char name[] = "saved_entry=";
+
+    saved[0] = '\0';
+    for (const char *p = text; *p != '\0'; p = line_next(p)) {
+        size_t len = strcspn(p, "\n"), skip = sizeof(name) - 1;
+
+        if (len >= skip && strncmp(p, name, skip) == 0 && len - skip < BOOTCFG_SAVED) {
+            memcpy(saved, p + skip, len - skip);
+            saved[len - skip] = '\0';
         }
     }
-    return c->kernel[0] != '\0' ? NULL : entry == 0 ? "it has no menu entry" : "its default entry has no linux line";
 }
 
 /* --- extlinux.conf --- */

@@ -112,10 +112,10 @@ static int volumes_find(const struct boot_disk *d, struct volumes *l)
         log_error(LOG_BOOT, "cannot look for a kernel on disk '%s': no memory (%zu bytes)", d->name, room);
         return -1;
     }
-    volume_add(d, l, 0, 0, disk.blocks);
-    if (l->count == 0 && gpt_read(&disk, buf, room, &gpt) == SK_OK) {
+    volume_add(d, l, 0, 0, disk.blocks); /* may be a remnant, which a partition table in block 0 leaves */
+    if (gpt_read(&disk, buf, room, &gpt) == SK_OK) {
         add_gpt(d, &gpt, l);
-    } else if (l->count == 0 && mbr_read(&disk, buf, room, &mbr) == SK_OK) {
+    } else if (mbr_read(&disk, buf, room, &mbr) == SK_OK) {
         add_mbr(d, &mbr, l);
     }
     free(buf);
@@ -141,7 +141,7 @@ static const char *place(const struct boot_disk *d, const struct volume *v)
 static struct extfs *volume_open(const struct boot_disk *d, const struct volume *v)
 {
     struct extfs *fs = NULL;
-    const char *err = extfs_open(d, v->start, v->size, &fs);
+    const char *err = v->size == 0 ? NULL : extfs_open(d, v->start, v->size, &fs);
 
     if (err != NULL) {
         log_warn(LOG_BOOT, "the file system on %s cannot be read: %s", place(d, v), err);
@@ -164,7 +164,8 @@ static int file_read(const struct boot_disk *d, const struct volume *v, struct e
     case EXTFS_NONE:
         return 1;
     case EXTFS_TOO_LARGE:
-        why = "it is too large";
+        why = max == CONFIG_BYTES_MAX ? "it is larger than 1 MiB; name the kernel's file with -k"
+                                      : "it is larger than 1 GiB; name another file with -k or -r";
         break;
     case EXTFS_NO_MEMORY:
         why = "there is not enough memory; give the PC more or the guest less";
@@ -221,6 +222,27 @@ static const struct {
     {"/boot/syslinux", "syslinux.cfg", false},  {"/syslinux", "syslinux.cfg", false},
 };
 
+/* The text's meaning: NULL, or what is wrong with it. */
+static const char *config_parse(const struct boot_disk *d, const struct volume *v, struct extfs *fs, unsigned place_no,
+                                const char *text, struct bootcfg *c)
+{
+    const char *dir = places[place_no].dir;
+    char path[64], saved[BOOTCFG_SAVED] = "";
+    void *env;
+    size_t size;
+
+    if (!places[place_no].grub) {
+        return bootcfg_extlinux(text, dir, c);
+    }
+    snprintf(path, sizeof(path), "%s/grubenv", dir);
+    int err = file_read(d, v, fs, path, CONFIG_BYTES_MAX, &env, &size);
+    if (err == 0) {
+        bootcfg_grubenv(env, saved);
+        free(env);
+    }
+    return err < 0 ? "its grubenv cannot be read" : bootcfg_grub(text, saved, c);
+}
+
 /* 0, -1 after one line, or 1: none on this volume. */
 static int config_read(const struct boot_disk *d, const struct volume *v, struct extfs *fs, struct bootcfg *c)
 {
@@ -237,7 +259,7 @@ static int config_read(const struct boot_disk *d, const struct volume *v, struct
         if (err < 0) {
             return err;
         }
-        const char *why = places[i].grub ? bootcfg_grub(text, c) : bootcfg_extlinux(text, places[i].dir, c);
+        const char *why = config_parse(d, v, fs, i, text, c);
 
         free(text);
         if (why == NULL) {
@@ -332,6 +354,7 @@ int diskboot_configured(const struct boot_disk *d, const char *name, struct boot
             struct extfs *fs = number == 0 || number == l.v[i].number ? volume_open(d, &l.v[i]) : NULL;
 
             if (fs == NULL) {
+                l.v[i].size = 0; /* told of once */
                 continue;
             }
             err = pass == 0 ? config_read(d, &l.v[i], fs, c) : config_links(fs, c);

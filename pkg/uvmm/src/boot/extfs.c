@@ -227,7 +227,8 @@ static enum extfs_result result_of(errcode_t err, const char **why)
     if (err == EXT2_ET_NO_MEMORY) {
         return EXTFS_NO_MEMORY;
     }
-    *why = err == EXT2_ET_SYMLINK_LOOP ? "its symbolic links form a loop" : "the file system is damaged there";
+    *why = err == EXT2_ET_SYMLINK_LOOP ? "its symbolic links form a loop; name another file with -k or -r"
+                                       : "the file system is damaged there; e2fsck can repair it";
     return EXTFS_ERROR;
 }
 
@@ -273,7 +274,7 @@ enum extfs_result extfs_read(struct extfs *x, const char *path, uint64_t max, vo
         return result_of(err, why);
     }
     if (!LINUX_S_ISREG(inode.i_mode)) {
-        *why = "it is not a regular file";
+        *why = "it is not a regular file; name another with -k or -r";
         return EXTFS_ERROR;
     }
     *size = EXT2_I_SIZE(&inode);

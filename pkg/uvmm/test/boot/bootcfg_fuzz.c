@@ -18,11 +18,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct bootcfg c;
+    char saved[BOOTCFG_SAVED];
     char *text = malloc(size + 1);
 
     memcpy(text, data, size);
     text[size] = '\0';
-    check(bootcfg_grub(text, &c), &c);
+    bootcfg_grubenv(text, saved);
+    if (memchr(saved, 0, sizeof(saved)) == NULL) {
+        abort();
+    }
+    check(bootcfg_grub(text, saved, &c), &c);
     check(bootcfg_extlinux(text, "/boot/extlinux", &c), &c);
     free(text);
     return 0;

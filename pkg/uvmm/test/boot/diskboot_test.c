@@ -84,6 +84,50 @@ static void test_grub(void **state)
     done();
 }
 
+/* The disk held a file system before it was partitioned; of it, fdisk overwrites 512 bytes. */
+static void test_remnant(void **state)
+{
+    static const uint8_t entry[16] = {[4] = 0x83, [9] = 1, [13] = 14};
+
+    (void)state;
+    image_make(&im, 2 * MIB, 128 * 1024, NULL);
+    memcpy(im.data + 446, entry, sizeof(entry)); /* 256 to 3839 */
+    memcpy(im.data + 510, "\x55\xaa", 2);
+    memcpy(im.data + 1024 + 56, "\x53\xef", 2);
+    assert_int_equal(diskboot_configured(&im.disk, "qdrv:", &cfg, &kernel, &rd), 0);
+    assert_kernel();
+    done();
+}
+
+/* Whatever mke2fs makes. */
+static void test_features(void **state)
+{
+    static const char *const options[] = {
+        "-t ext2",
+        "-t ext2 -r 0",
+        "-t ext3 -b 2048",
+        "-t ext4 -b 4096",
+        "-t ext4 -b 65536 -F",
+        "-t ext4 -O ^64bit,^extent,^flex_bg,^metadata_csum",
+        "-t ext4 -O bigalloc -C 16384",
+        "-t ext4 -O metadata_csum_seed,orphan_file",
+        "-t ext4 -O inline_data -I 256",
+        "-t ext4 -O casefold,ea_inode,large_dir,encrypt,verity,project,quota,mmp,stable_inodes",
+        "-t ext4 -O meta_bg,^resize_inode",
+        "-t ext4 -O sparse_super2,uninit_bg,^metadata_csum",
+        "-t ext4 -I 128 -g 1024 -b 1024",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        image_make_as(&im, 24 * MIB, 0, "menuentry x {\n linux /boot/kernel\n initrd /boot/a\n}\n", options[i]);
+        assert_int_equal(diskboot_configured(&im.disk, "qdrv:", &cfg, &kernel, &rd), 0);
+        assert_kernel();
+        assert_memory_equal(rd.data, "first", 5); /* in the inode, with inline data */
+        done();
+    }
+}
+
 static void test_bad_files(void **state)
 {
     static const char *const bad[] = {"qdrv:/nothing",    "qdrv:/boot",          "qdrv:/boot/loop",
@@ -129,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),          cmocka_unit_test(test_whole_disk),
         cmocka_unit_test(test_partition),      cmocka_unit_test(test_grub),
+        cmocka_unit_test(test_remnant),        cmocka_unit_test(test_features),
         cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_bad_configuration),
         cmocka_unit_test(test_no_file_system),
     };

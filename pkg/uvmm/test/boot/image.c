@@ -24,11 +24,11 @@ static int image_read(void *ctx, uint64_t off, void *buf, size_t len)
     return im->fails ? -1 : 0;
 }
 
-static void shell(const char *format, const char *dir, unsigned long number)
+static void shell(const char *format, const char *dir, const char *options, unsigned long number)
 {
-    char command[600];
+    char command[700];
 
-    snprintf(command, sizeof(command), format, dir, number);
+    snprintf(command, sizeof(command), format, dir, options, number);
     if (system(command) != 0) {
         fprintf(stderr, "image: failed: %s\n", command);
         abort();
@@ -52,6 +52,11 @@ static void write_text(const char *dir, const char *name, const char *text, unsi
 
 void image_make(struct image *im, size_t size, size_t start, const char *grub)
 {
+    image_make_as(im, size, start, grub, "-t ext4 -O ^has_journal -b 1024 -N 64");
+}
+
+void image_make_as(struct image *im, size_t size, size_t start, const char *grub, const char *options)
+{
     char dir[] = "/tmp/skerry-image-XXXXXX", path[64];
 
     if (mkdtemp(dir) == NULL) {
@@ -59,16 +64,15 @@ void image_make(struct image *im, size_t size, size_t start, const char *grub)
     }
     shell("cd %s && mkdir -p tree/boot/grub && : > tree/boot/empty && ln -s boot/kernel tree/vmlinuz && ln -s loop "
           "tree/boot/loop",
-          dir, 0);
+          dir, "", 0);
     write_text(dir, "tree/boot/kernel", "kernel", 9000);
     write_text(dir, "tree/boot/a", "first", 1);
     write_text(dir, "tree/boot/b", "second", 1);
     if (grub != NULL) {
         write_text(dir, "tree/boot/grub/grub.cfg", grub, 1);
     }
-    shell("cd %s && PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -O ^has_journal -b 1024 -N 64 -d tree fs %lu "
-          ">mke2fs.log",
-          dir, (size - 2 * start) / 1024);
+    shell("cd %s && PATH=$PATH:/sbin:/usr/sbin mke2fs -q %s -d tree fs %luk >mke2fs.log", dir, options,
+          (size - 2 * start) / 1024);
     snprintf(path, sizeof(path), "%s/fs", dir);
     FILE *f = fopen(path, "r");
 
@@ -79,7 +83,7 @@ void image_make(struct image *im, size_t size, size_t start, const char *grub)
         abort();
     }
     fclose(f);
-    shell("rm -rf %s", dir, 0);
+    shell("rm -rf %s", dir, "", 0);
 }
 
 static void put(uint8_t *p, unsigned off, uint64_t v, unsigned n)

@@ -16,6 +16,8 @@ struct image {
  * times), /boot/a and /boot/b (small), /boot/empty, /boot/loop -> loop, and /boot/grub/grub.cfg with the text, unless
  * NULL. Ends the test if it cannot be made. */
 void image_make(struct image *im, size_t size, size_t start, const char *grub);
+/* With these options of mke2fs. */
+void image_make_as(struct image *im, size_t size, size_t start, const char *grub, const char *options);
 /* Writes a GUID partition table with one partition, [start, end), under number n. */
 void image_gpt(struct image *im, unsigned n, size_t start, size_t end);
 void image_free(struct image *im);
