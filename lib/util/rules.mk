@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
-# Headers only; the archive is empty, so that programs can name the library like any other.
+# A header only; the archive is empty, so that programs can name the library like any other.
 $(call library,util)

@@ -13,10 +13,8 @@
 #define APIC_VERSION     0x030
 #define APIC_TPR         0x080
 #define APIC_EOI         0x0b0
-#define APIC_LDR         0x0d0
 #define APIC_SVR         0x0f0
 #define APIC_IRR         0x200
-#define APIC_ESR         0x280
 #define APIC_ICR         0x300
 #define APIC_ICR_HIGH    0x310
 #define APIC_LVT_TIMER   0x320

@@ -35,8 +35,6 @@ void pic_init(void);
 /* Maps and masks all lines. */
 void ioapic_init(const struct acpi_info *acpi);
 bool ioapic_address_overlaps(uint64_t base, uint64_t size);
-/* Low and high word of line gsi's redirection entry, for the debugger and the tests. */
-uint64_t ioapic_entry(uint32_t gsi);
 /* Prints the lines in use. */
 void ioapic_debug_print(void);
 /* Prints lines and vectors in use, spurious and unknown interrupts. */

@@ -29,7 +29,6 @@
 #define UART_DLL 0
 #define UART_DLM 1
 #define UART_IER 1
-#define UART_IIR 2
 #define UART_FCR 2
 #define UART_LCR 3
 #define UART_MCR 4
@@ -86,8 +85,6 @@ void console_init(void)
     uart_write(UART_FCR, UART_FCR_ENABLE);
     uart_write(UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
 }
-
-bool console_present(void) { return console.present; }
 
 static uint32_t out_room(void) { return OUT_SIZE - (console.out_tail - console.out_head); }
 

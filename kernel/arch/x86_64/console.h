@@ -6,7 +6,6 @@
 
 /* Finds COM1. Without one, output is dropped and there is no input. */
 void console_init(void);
-bool console_present(void);
 /* Attaches the receive interrupt; with esc, a lone Esc opens the debugger (kdb.h). */
 void console_input_init(bool esc);
 /* Polls for one byte, for the debugger: -1 if there is none. */

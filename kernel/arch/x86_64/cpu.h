@@ -39,11 +39,7 @@
 #define RFLAGS_ONE  BIT(1)
 #define RFLAGS_TF   BIT(8)
 #define RFLAGS_IF   BIT(9)
-#define RFLAGS_DF   BIT(10)
-#define RFLAGS_IOPL FIELD(13, 12)
-#define RFLAGS_NT   BIT(14)
-#define RFLAGS_RF   BIT(16)
-#define RFLAGS_AC   BIT(18)
+#define RFLAGS_VM   BIT(17)
 
 /* Model-specific registers. [SDM-4 2.1], [APM-2 A] */
 #define MSR_APIC_BASE      0x1bu
@@ -129,12 +125,6 @@ static inline bool cpu_is_tcg(void)
 }
 
 static inline void cpu_relax(void) { asm volatile("pause" : : : "memory"); }
-static inline uint64_t rflags_read(void)
-{
-    uint64_t v;
-    asm volatile("pushfq; pop %0" : "=r"(v));
-    return v;
-}
 static inline uint8_t inb(uint16_t port)
 {
     uint8_t v;

@@ -70,16 +70,6 @@ static void rte_write(uint32_t gsi, uint64_t rte)
     reg_write((unsigned)i, reg, (uint32_t)rte);
 }
 
-uint64_t ioapic_entry(uint32_t gsi)
-{
-    int i = ioapic_find(gsi);
-    if (i < 0) {
-        return RTE_MASKED;
-    }
-    unsigned reg = IOAPIC_REDTBL + 2 * (gsi - ioapic[i].gsi_base);
-    return (uint64_t)reg_read((unsigned)i, reg + 1) << 32 | reg_read((unsigned)i, reg);
-}
-
 void ioapic_init(const struct acpi_info *acpi)
 {
     acpi_tables = acpi;

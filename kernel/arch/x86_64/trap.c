@@ -16,7 +16,6 @@
 #define VECTOR_DF  8
 #define VECTOR_GP  13
 #define VECTOR_PF  14
-#define VECTOR_MC  18
 
 static const char *const trap_names[32] = {
     "divide error", "debug exception", "NMI", "breakpoint", "overflow", "BOUND range exceeded", "invalid opcode",

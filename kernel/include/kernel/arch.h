@@ -82,7 +82,6 @@ paddr_t pt_lookup(const struct page_table *pt, uint64_t va, uint32_t *attr, uint
 /* --- threads' machine state -------------------------------------------------------------------------- */
 
 struct fpu_state; /* XSAVE area of a thread or vcpu, one page or more from the kernel pool */
-#define FPU_STATE_PAGES_MAX 3
 
 /* The machine state of a thread, first member of struct thread. Entry code depends on the layout of regs:
  * offsets are asserted in arch/x86_64/context.c. */

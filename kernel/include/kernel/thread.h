@@ -97,10 +97,6 @@ static inline struct thread *thread_of(struct object *o)
 {
     return container_of(o, struct thread, obj);
 }
-static inline bool thread_is_runnable(const struct thread *t)
-{
-    return t->state == THREAD_READY || t->state == THREAD_IN_GUEST;
-}
 
 /* Ends the blocking operation of t with rax and rdx and makes it READY. */
 void thread_complete(struct thread *t, int64_t rax, uint64_t rdx);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Hardware virtualization, behind one interface: arch/x86_64/vm/svm.c and (later) vmx.c.
+/* Hardware virtualization, behind one interface: arch/x86_64/vm/svm.c and vmx.c.
  * vcpu objects (object/vcpu.c) own a struct vcpu_arch and its state page (abi/vcpu.h). BKL guards everything. */
 #pragma once
 

@@ -408,12 +408,17 @@ struct thread *running(void)
     return (struct thread *)core_next();
 }
 
+static bool is_runnable(const struct thread *t)
+{
+    return t->state == THREAD_READY || t->state == THREAD_IN_GUEST;
+}
+
 int64_t sc(struct thread *t, enum sys_nr nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
            uint64_t a5)
 {
     struct regs *r = &t->ctx.regs;
 
-    assert_true(thread_is_runnable(t));
+    assert_true(is_runnable(t));
     r->rdi = a0;
     r->rsi = a1;
     r->rdx = a2;
@@ -422,7 +427,7 @@ int64_t sc(struct thread *t, enum sys_nr nr, uint64_t a0, uint64_t a1, uint64_t 
     r->r9 = a5;
     r->rax = SYS_MAGIC | nr;
     core_syscall(&t->ctx);
-    bool blocked = t->obj.state != OBJECT_ALIVE || !thread_is_runnable(t);
+    bool blocked = t->obj.state != OBJECT_ALIVE || !is_runnable(t);
     int64_t result = rax(t);
     (void)core_next();
     return blocked ? BLOCKED : result;

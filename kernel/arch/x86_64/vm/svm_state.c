@@ -4,8 +4,6 @@
 #include "cpu.h"
 #include "svm.h"
 
-#define RFLAGS_VM BIT(17)
-
 /* The state that the request will meet. */
 static struct vm_present present(const struct vcpu_arch *v)
 {

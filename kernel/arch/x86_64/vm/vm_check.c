@@ -4,7 +4,6 @@
 #include "vm_check.h"
 #include "cpu.h"
 
-#define RFLAGS_VM_BIT BIT(17)
 /* CF, PF, AF, ZF, SF, TF, IF, DF, OF, IOPL, NT, RF, VM, AC, VIF, VIP, ID and the fixed bit 1 */
 #define RFLAGS_VALID (FIELD(21, 16) | FIELD(14, 6) | BIT(4) | BIT(2) | BIT(1) | BIT(0))
 #define SEG_ATTR_VALID 0xfffu
@@ -47,7 +46,7 @@ static bool seg_ok(const struct vcpu_seg *s) { return !(s->attr & ~SEG_ATTR_VALI
 
 static bool rflags_ok(uint64_t rflags, bool long_mode)
 {
-    return !(rflags & ~RFLAGS_VALID) && (rflags & RFLAGS_ONE) && !(long_mode && (rflags & RFLAGS_VM_BIT));
+    return !(rflags & ~RFLAGS_VALID) && (rflags & RFLAGS_ONE) && !(long_mode && (rflags & RFLAGS_VM));
 }
 
 enum vcpu_invalid vm_check_base(const struct vm_limits *l, const struct vcpu_state *s, uint64_t cr4_now)
