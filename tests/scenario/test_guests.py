@@ -29,3 +29,16 @@ def test_memory_in_pieces(system):
         session.wait_prompt(60)
         session.run("mount -a")
         assert int(session.run("head -1 /proc/meminfo").split()[1]) > 2900 << 10
+
+
+@pytest.mark.vmx
+def test_suspend_to_idle(system):
+    """The RTC's alarm wakes a guest that sleeps; its disk and consoles work on."""
+    system.add_nvme(system.disk())
+    with system.boot(vm=", cpus = 3") as session:
+        session.wait_prompt()
+        session.run("mount -a; mount -t sysfs none /sys; echo +2 > /sys/class/rtc/rtc0/wakealarm")
+        assert session.run("echo freeze > /sys/power/state && echo awake").endswith("awake")
+        session.run("dd if=/dev/vda of=/dev/null bs=64k iflag=direct && echo read")
+        assert session.run("grep -c ^processor /proc/cpuinfo") == "2"
+        session.power_off()

@@ -13,6 +13,7 @@
 
 /* PM1 status and enable [ACPI-6.4 4.8.3.1] */
 #define PM1_POWER_BUTTON BIT(8)
+#define PM1_RTC BIT(10)
 #define PM1_SCI_EN BIT(0)
 #define PM1_SLP_TYP FIELD(12, 10)
 #define PM1_SLP_EN BIT(13)
@@ -44,7 +45,13 @@ void power_button_press(void)
     sci_update();
 }
 
-/* The power button is the only event: there is nothing to wake from, and the timer's carry is not signalled. */
+void power_rtc_alarm(void)
+{
+    pm1_status |= PM1_RTC;
+    sci_update();
+}
+
+/* The power button and the RTC's alarm are the only events; the timer's carry is not signalled. */
 static uint64_t pm1_read(void *ctx, uint64_t off, unsigned width)
 {
     uint64_t regs = pm1_status | (uint64_t)pm1_enable << 16 | (uint64_t)(pm1_control | PM1_SCI_EN) << 32;

@@ -18,6 +18,8 @@ int power_init(void);
 void power_reset(void);
 /* Somebody presses the power button, which is fixed hardware [ACPI-6.4 4.8.2.2.1]: a status bit and the SCI. */
 void power_button_press(void);
+/* The RTC's alarm interrupt, as fixed hardware [ACPI-6.4 4.8.2.2.3]: what wakes a guest from suspend to idle. */
+void power_rtc_alarm(void);
 /* A device that the DSDT describes exists. */
 void power_present_set(uint16_t bit);
 #define POWER_HAS_COM1 1u

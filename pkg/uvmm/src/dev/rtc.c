@@ -6,6 +6,7 @@
 #include "../bus.h"
 #include "../timer.h"
 #include "isa.h"
+#include "power.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -172,6 +173,9 @@ static void second_fire(void *ctx)
     if (alarm_matches(RTC_SEC_ALARM, RTC_SEC) && alarm_matches(RTC_MIN_ALARM, RTC_MIN) &&
         alarm_matches(RTC_HOUR_ALARM, RTC_HOUR)) {
         rtc_raise(B_AIE);
+        if ((cmos[RTC_B] & B_AIE) != 0) {
+            power_rtc_alarm();
+        }
     }
     timers_update();
 }
@@ -221,8 +225,11 @@ static uint8_t rtc_read(unsigned reg)
         cmos[RTC_C] = 0;
         isa_irq_set(ISA_IRQ_RTC, false);
         return v;
-    case RTC_D: return D_VALID;
-    default: registers_from_clock(); return cmos[reg];
+    case RTC_D:
+        return D_VALID;
+    default:
+        registers_from_clock();
+        return cmos[reg];
     }
 }
 
@@ -232,8 +239,11 @@ static void rtc_write(unsigned reg, uint8_t v)
 
     switch (reg) {
     case RTC_C:
-    case RTC_D: return;
-    case RTC_A: cmos[RTC_A] = v & 0x7f; break;
+    case RTC_D:
+        return;
+    case RTC_A:
+        cmos[RTC_A] = v & 0x7f;
+        break;
     case RTC_B:
         cmos[RTC_B] = v & (uint8_t)~B_SET;
         if (was_set && (v & B_SET) == 0) {

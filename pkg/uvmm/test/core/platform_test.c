@@ -159,6 +159,9 @@ static void test_rtc_interrupts(void **state)
     assert_true(taken(0x38));
     assert_int_equal(cmos(0xc), 0x90);
     assert_int_equal(cmos(0xc), 0);
+    assert_int_equal(bus_port_read(POWER_PM1_EVENT, 2), 0);
+    bus_port_write(POWER_PM1_EVENT + 2, 2, 1 << 10);
+    route(ISA_IRQ_SCI, 0x8039);
     out(0x70, 1);
     out(0x71, 0xc0); /* alarm every second */
     out(0x70, 3);
@@ -169,6 +172,8 @@ static void test_rtc_interrupts(void **state)
     out(0x71, 0x22);
     fake_advance(1000000000);
     assert_int_equal(cmos(0xc) & 0xa0, 0xa0);
+    assert_int_equal(bus_port_read(POWER_PM1_EVENT, 2), 1 << 10); /* the alarm wakes the machine too */
+    assert_true(taken(0x39));
     out(0x70, 0xb);
     out(0x71, 0x42); /* periodic, 1024 Hz by default */
     fake_advance(2000000);
