@@ -19,3 +19,14 @@ def driver(options, **caps):
     """Starts nvme-drv as the server of these channels."""
     served = "".join(f", {name} = {channel}:svr()" for name, channel in caps.items())
     return f'l:start({{ caps = {{ vbus = io_busses.nvme{served} }}, log = {{ "nvme", "g" }} }}, "rom/nvme-drv {options}");\n'
+
+
+# works(drv, "cl1", 100): waits until that client has done so many reads and writes. A busy loop says nothing of a loaded machine.
+WORKS = """local function works(drv, client, ops)
+  local done
+  repeat
+    done = 0;
+    for _, s in ipairs(drv:stat()) do if s.client == client then done = s.read.ops + s.write.ops; end end
+  until done >= ops;
+end
+"""

@@ -5,7 +5,7 @@ import re
 import pexpect
 import pytest
 from conftest import SERIAL, run
-from native import MODULES, PRELUDE, channels, driver
+from native import MODULES, PRELUDE, WORKS, channels, driver
 from test_block import DYNAMIC, ONE, VERIFIED, boot, said
 from test_nvme_faults import qmp
 
@@ -30,7 +30,8 @@ def test_shutdown(system):
     system.add_nvme(system.disk())
     start = f"""for i = 1, 3 do
       local d; repeat local ok; ok, d = pcall(disk, "device={SERIAL}:n1") until ok;
-      test(d, "--ops 300 --seed " .. i):wait(); d:drop(); for k = 1, 5e6 do end;
+      test(d, "--ops 300 --seed " .. i):wait(); d:drop();
+      repeat until L4.cast(L4.Proto.Factory, drv):control("list"):find("is shut down");
     end print("rounds", "done")"""
     system.modules = list(MODULES)
     with system.boot(ned=DYNAMIC % start) as session:
@@ -55,9 +56,10 @@ def test_unused_controller(system):
     assert trace().count("pci_nvme_mmio_shutdown_set") == 1
 
 
-STOP = """
-local drv = l:start({ caps = { vbus = io_busses.nvme, cl1 = c1:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv %s");
+STOP = PRELUDE + channels("svr", "c1") + WORKS + """
+local drv = l:start({ caps = { vbus = io_busses.nvme, svr = svr:svr(), cl1 = c1:svr() }, log = { "nvme", "g" } }, "rom/nvme-drv %s");
 local test = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops 1000000 --depth 16");
+works(svr, "cl1", 300);
 %s
 """
 
@@ -65,13 +67,13 @@ local test = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blkte
 def stopped(system, action):
     system.add_nvme(system.disk())
     system.modules = list(MODULES)
-    return system.boot(ned=PRELUDE + channels("c1") + STOP % (ONE, action))
+    return system.boot(ned=STOP % (ONE, action))
 
 
 def test_server_stops(system):
     """Asked to end while a client works: the client's requests end, then the drive is shut down, then the server."""
     trace = traced(system, "pci_nvme_mmio_shutdown_set")
-    with stopped(system, 'for i = 1, 2e6 do end; drv:stop(); print("ended:", drv:wait())') as session:
+    with stopped(system, 'drv:stop(); print("ended:", drv:wait())') as session:
         session.expect(r"ended:\s+0\s+exited with 0", 60)
     assert said(session, SHUT) and said(session, "NVMe driver ends")
     assert trace().count("pci_nvme_mmio_shutdown_set") == 1
@@ -82,7 +84,7 @@ def test_machine_ends(system, machine, call, said_so):
     """All programs end before the machine is reset or switches itself off, and the drive is shut down."""
     system.machine += ["-M", machine]
     trace = traced(system, "pci_nvme_mmio_shutdown_set")
-    with stopped(system, f"for i = 1, 2e6 do end; L4.{call}()") as session:
+    with stopped(system, f"L4.{call}()") as session:
         session.expect(f"moe: the machine is {said_so}: ending all programs", 60)
         session.expect(r"program nvme-drv \(nvme\) ended: exited with 0", 60)
         session.expect(pexpect.EOF, 60, "the end of QEMU (-no-reboot: also by a reset)")
@@ -120,9 +122,8 @@ def test_smart_warning(system):
     assert len([line for line in session.tagged("nvme") if "The drive warns" in line]) == 3
 
 
-ADMIN = PRELUDE + channels("drv", "ctl", "c1", "c2") + driver("%s", ctl="ctl", svr="drv", cl1="c1", cl2="c2") + """local function cmd(line) print("> " .. line .. "\\n" .. ctl:control(line) .. "<") end
+ADMIN = PRELUDE + channels("drv", "ctl", "c1", "c2") + driver("%s", ctl="ctl", svr="drv", cl1="c1", cl2="c2") + WORKS + """local function cmd(line) print("> " .. line .. "\\n" .. ctl:control(line) .. "<") end
 local function test(name, d, options) return l:start({ caps = { disk = d }, log = { name, "y" } }, "rom/blktest " .. options) end
-local function pause(n) for i = 1, n * 1e6 do end end
 %s
 print("script done");
 """
@@ -150,7 +151,7 @@ def test_admin_commands(system):
     lines = ["list", f"identify {SERIAL}", f"identify {SERIAL.lower()} 7", f"identify {SERIAL} 3", f"smart {SERIAL}", f"errors {SERIAL}",
              "rescan", f"rescan {SERIAL}", f"reset {SERIAL}", "smart NOSUCH", f"identify {SERIAL} 0", f"identify {SERIAL} 1x", "smart",
              f"attach {SERIAL} 1", f"detach {SERIAL} 99"]
-    started = 'repeat pause(1) until ctl:control("list"):find("works:.* n1:1:.* n7:");'
+    started = 'repeat until ctl:control("list"):find("works:.* n1:1:.* n7:");'
     with admin(system, started + "".join(f'cmd("{line}");' for line in lines)) as session:
         session.expect("script done", 90)
         text = session.text()
@@ -177,7 +178,7 @@ def test_namespaces_under_load(system):
     subsystem(system, (1, 16, ""), (2, 16, ""))
     script = f"""
 local a = test("one", c1, "--ops 1000000 --depth 16"); local b = test("two", c2, "--ops 4000 --depth 8 --seed 5");
-pause(10); cmd("detach {SERIAL} 1"); cmd("clients"); print("one:", a:wait());
+works(drv, "cl1", 300); cmd("detach {SERIAL} 1"); cmd("clients"); print("one:", a:wait());
 cmd("attach {SERIAL} 1"); test("again", c1, "--ops 1000 --depth 16"):wait(); print("two:", b:wait()); cmd("list")"""
     with admin(system, script, f"{ONE} --client cl2 --device {SERIAL}:n2") as session:
         session.expect(r"status 1,", 60)  # of a read, a write or a flush
@@ -208,7 +209,7 @@ def test_reset_by_command(system):
     """A reset under load: what was in flight is repeated, and the data is right."""
     system.add_nvme(system.disk())
     script = f"""local a = test("one", c1, "--ops 15000 --depth 32");
-for i = 1, 10 do pause(1); ctl:control("reset {SERIAL}") end; print("one:", a:wait())"""
+for i = 1, 10 do works(drv, "cl1", 300 * i); ctl:control("reset {SERIAL}") end; print("one:", a:wait())"""
     with admin(system, script, ONE) as session:
         session.expect(VERIFIED, 90)
         session.expect("script done", 60)

@@ -6,7 +6,7 @@ import socket
 import pytest
 from conftest import SERIAL
 from scenario import VBUS
-from native import MODULES, PRELUDE, channels, driver
+from native import MODULES, PRELUDE, WORKS, channels, driver
 from test_block import ONE, VERIFIED, boot, said
 
 
@@ -77,8 +77,8 @@ def test_never_ends(system):
     assert said(session, r"n1: read at LBA \d+ failed: no answer from the controller")
 
 
-BREAK = PRELUDE + channels("c1") + driver("%s", cl1="c1") + """local t = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops %d --depth 16");
-for i = 1, 2e7 do end
+BREAK = PRELUDE + channels("svr", "c1") + driver("%s", svr="svr", cl1="c1") + WORKS + """local t = l:start({ caps = { disk = c1 }, log = { "test", "y" } }, "rom/blktest --ops %d --depth 16");
+works(svr, "cl1", 1000);
 l:start({ caps = { vbus = io_busses.nvme }, log = { "break", "r" } }, "rom/vbus-test --clear 0 %d %d"):wait();
 print("client:", t:wait()); collectgarbage();
 """
