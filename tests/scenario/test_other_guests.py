@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from conftest import SERIAL, run
+from conftest import run
 from scenario import BUILD
 
 GUEST = os.path.join(BUILD, "guest")
