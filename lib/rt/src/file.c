@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <proto/rom.h>
-#include <sk/env.h>
-#include <sk/msg.h>
+#include <sk/rom.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
 #include <string.h>
@@ -29,22 +27,6 @@ static struct file *file_of(int fd)
     int i = fd - FIRST_FILE;
 
     return i >= 0 && i < FILES_MAX && files[i].used ? &files[i] : NULL;
-}
-
-static int64_t rom_open(const char *name, uint64_t *size, cap_t *mem)
-{
-    struct msg m;
-
-    msg_begin(&m, ROM_OPEN);
-    msg_put_str(&m, name);
-    msg_recv_caps(&m, 1);
-    int64_t err = msg_call(&m, sk_env_get("rom"), DEADLINE_NEVER);
-    if (err < 0) {
-        return err;
-    }
-    *size = msg_get(&m);
-    *mem = msg_get_cap(&m);
-    return msg_end(&m);
 }
 
 /* The name in rom/, or NULL for a path outside of it. */

@@ -164,3 +164,31 @@ int64_t msg_end(struct msg *m)
     m->pos = m->words;
     return m->bad ? SK_EMSG : SK_OK;
 }
+
+int64_t msg_call_status(struct msg *m, cap_t gate, uint64_t deadline)
+{
+    int64_t err = msg_call(m, gate, deadline);
+
+    return err < 0 ? err : msg_end(m);
+}
+
+int64_t msg_call_cap(struct msg *m, cap_t gate, unsigned skip, uint64_t deadline)
+{
+    msg_recv_caps(m, 1);
+    int64_t err = msg_call(m, gate, deadline);
+    if (err < 0) {
+        return err;
+    }
+    for (unsigned i = 0; i < skip; i++) {
+        (void)msg_get(m);
+    }
+    cap_t cap = msg_get_cap(m);
+    err = msg_end(m);
+    if (err == SK_OK) {
+        return cap;
+    }
+    if (cap != CAP_NULL) {
+        sys_cap_drop(cap);
+    }
+    return err;
+}

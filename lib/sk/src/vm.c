@@ -100,7 +100,7 @@ void vm_unmap(void *addr, size_t size)
     vm_release(addr, size);
 }
 
-static int64_t mem_alloc(size_t size, cap_t *cap)
+static int64_t mem_alloc(size_t size)
 {
     struct msg m;
 
@@ -108,24 +108,17 @@ static int64_t mem_alloc(size_t size, cap_t *cap)
     msg_put(&m, size);
     msg_put(&m, 0);
     msg_put(&m, size >= SUPERPAGE_SIZE ? MEM_ALLOC_SUPERPAGES : 0);
-    msg_recv_caps(&m, 1);
-    int64_t err = msg_call(&m, sk_env_get("mem"), DEADLINE_NEVER);
-    if (err < 0) {
-        return err;
-    }
-    (void)msg_get(&m);
-    *cap = msg_get_cap(&m);
-    return msg_end(&m);
+    return msg_call_cap(&m, sk_env_get("mem"), 1, DEADLINE_NEVER);
 }
 
 void *vm_alloc(size_t size, cap_t *cap, int64_t *err)
 {
-    cap_t mem = CAP_NULL;
-    int64_t res = mem_alloc(size, &mem);
+    int64_t res = mem_alloc(size);
 
     if (res < 0) {
         return fail(err, res);
     }
+    cap_t mem = (cap_t)res;
     void *addr = vm_map(mem, 0, size, RIGHT_R | RIGHT_W, err);
     if (addr && cap) {
         *cap = mem;

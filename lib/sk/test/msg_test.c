@@ -176,6 +176,43 @@ static void error_replies_drop_their_caps(void **state)
     assert_int_equal(msg_get(&m), 0);
 }
 
+static void calls_for_one_capability(void **state)
+{
+    struct msg m;
+
+    (void)state;
+    fake.on_call = reply_with_cap;
+    fake.call_result = (int64_t)TAG(SK_OK, 1, 1);
+    msg_begin(&m, 0x300);
+    assert_int_equal(msg_call_cap(&m, 5, 1, DEADLINE_NEVER), 20);
+    assert_int_equal(fake.recv_max, 1);
+    assert_false(fake_dropped(20));
+    msg_begin(&m, 0x300);
+    assert_int_equal(msg_call_cap(&m, 5, 0, DEADLINE_NEVER), SK_EMSG); /* a word that nobody asked for */
+    assert_true(fake_dropped(20));
+    fake.call_result = (int64_t)TAG(SK_OK, 0, 0);
+    msg_begin(&m, 0x300);
+    assert_int_equal(msg_call_cap(&m, 5, 0, DEADLINE_NEVER), SK_EMSG);
+    fake.call_result = (int64_t)TAG(SK_ENOMEM, 0, 0);
+    msg_begin(&m, 0x300);
+    assert_int_equal(msg_call_cap(&m, 5, 0, DEADLINE_NEVER), SK_ENOMEM);
+}
+
+static void calls_for_a_status(void **state)
+{
+    struct msg m;
+
+    (void)state;
+    msg_begin(&m, 0x300);
+    assert_int_equal(msg_call_status(&m, 5, DEADLINE_NEVER), SK_OK);
+    fake.call_result = (int64_t)TAG(SK_OK, 1, 0);
+    msg_begin(&m, 0x300);
+    assert_int_equal(msg_call_status(&m, 5, DEADLINE_NEVER), SK_EMSG);
+    fake.call_result = SK_EGONE;
+    msg_begin(&m, 0x300);
+    assert_int_equal(msg_call_status(&m, 5, DEADLINE_NEVER), SK_EGONE);
+}
+
 static void names_of_errors(void **state)
 {
     (void)state;
@@ -198,6 +235,8 @@ int main(void)
         cmocka_unit_test_setup(reading_past_the_end, reset),
         cmocka_unit_test_setup(call_and_reply, reset),
         cmocka_unit_test_setup(error_replies_drop_their_caps, reset),
+        cmocka_unit_test_setup(calls_for_one_capability, reset),
+        cmocka_unit_test_setup(calls_for_a_status, reset),
         cmocka_unit_test_setup(names_of_errors, reset),
     };
 

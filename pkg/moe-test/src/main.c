@@ -33,28 +33,13 @@ int64_t call_empty(cap_t gate, uint32_t op)
     return msg_call(&m, gate, DEADLINE_NEVER);
 }
 
-static int64_t take_cap(struct msg *m, cap_t gate, unsigned skip)
-{
-    msg_recv_caps(m, 1);
-    int64_t err = msg_call(m, gate, DEADLINE_NEVER);
-    if (err < 0) {
-        return err;
-    }
-    for (unsigned i = 0; i < skip; i++) {
-        (void)msg_get(m);
-    }
-    cap_t cap = msg_get_cap(m);
-    err = msg_end(m);
-    return err < 0 ? err : (int64_t)cap;
-}
-
 int64_t call_for_cap(cap_t gate, uint32_t op, uint64_t word, unsigned skip)
 {
     struct msg m;
 
     msg_begin(&m, op);
     msg_put(&m, word);
-    return take_cap(&m, gate, skip);
+    return msg_call_cap(&m, gate, skip, DEADLINE_NEVER);
 }
 
 int64_t mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
@@ -65,7 +50,7 @@ int64_t mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
     msg_put(&m, size);
     msg_put(&m, align);
     msg_put(&m, flags);
-    return take_cap(&m, mem, 1);
+    return msg_call_cap(&m, mem, 1, DEADLINE_NEVER);
 }
 
 struct mem_figures mem_stat(cap_t mem)

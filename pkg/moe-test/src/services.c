@@ -11,6 +11,7 @@
 #include <rt/guard.h>
 #include <sk/env.h>
 #include <sk/msg.h>
+#include <sk/rom.h>
 #include <sk/server.h>
 #include <sk/sys.h>
 #include <sk/thread.h>
@@ -23,41 +24,26 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t rom_open(const char *name, cap_t *mem)
-{
-    struct msg m;
-
-    msg_begin(&m, ROM_OPEN);
-    msg_put_str(&m, name);
-    msg_recv_caps(&m, 1);
-    int64_t err = msg_call(&m, sk_env_get("rom"), DEADLINE_NEVER);
-    if (err < 0) {
-        return err;
-    }
-    int64_t size = (int64_t)msg_get(&m);
-    *mem = msg_get_cap(&m);
-    err = msg_end(&m);
-    return err < 0 ? err : size;
-}
-
 void test_rom(void)
 {
     cap_t mem = CAP_NULL;
-    int64_t err = SK_OK, size = rom_open("moe-test", &mem);
+    uint64_t size = 0, none;
+    int64_t err = rom_open("moe-test", &size, &mem);
     struct msg m;
     char name[64];
     bool found = false;
 
+    CHECK_EQ(err, SK_OK);
     CHECK(size > 4096);
-    const char *p = vm_map(mem, 0, (size_t)size, RIGHT_R, &err);
+    const char *p = vm_map(mem, 0, size, RIGHT_R, &err);
     CHECK(p && memcmp(p, "\177ELF", 4) == 0);
     vm_unmap((void *)p, (size_t)size);
     CHECK(vm_map(mem, 0, PAGE_SIZE, RIGHT_R | RIGHT_W, &err) == NULL);
     CHECK_EQ(err, SK_ERIGHTS);
     sys_cap_drop(mem);
-    CHECK_EQ(rom_open("", &mem), SK_ENOENT);
-    CHECK_EQ(rom_open("no-such-file", &mem), SK_ENOENT);
-    CHECK_EQ(rom_open("../rom/moe-test", &mem), SK_ENOENT);
+    CHECK_EQ(rom_open("", &none, &mem), SK_ENOENT);
+    CHECK_EQ(rom_open("no-such-file", &none, &mem), SK_ENOENT);
+    CHECK_EQ(rom_open("../rom/moe-test", &none, &mem), SK_ENOENT);
     for (uint64_t i = 0;; i++) {
         msg_begin(&m, ROM_ENTRY);
         msg_put(&m, i);
@@ -80,9 +66,7 @@ static int64_t make_log(const char *tag, const char *colour)
     msg_begin(&m, PROG_LOG);
     msg_put_str(&m, tag);
     msg_put_str(&m, colour);
-    msg_recv_caps(&m, 1);
-    int64_t err = msg_call(&m, sk_env_get("loader"), DEADLINE_NEVER);
-    return err < 0 ? err : (int64_t)msg_get_cap(&m);
+    return msg_call_cap(&m, sk_env_get("loader"), 0, DEADLINE_NEVER);
 }
 
 static int64_t log_write(cap_t log, const char *text)
@@ -156,10 +140,14 @@ void test_rights(void)
         enum obj_type type;
         uint32_t rights;
     } caps[] = {
-        {"icu", OBJ_IRQCTL, RIGHT_CTRL},      {"iommu", OBJ_DMACTL, RIGHT_CTRL},
-        {"ioport", OBJ_IOPORT, RIGHT_R | RIGHT_W}, {"sigma0", OBJ_MEMORY, RIGHT_R | RIGHT_W},
-        {"machine", OBJ_MACHINE, RIGHT_CTRL}, {"log", OBJ_GATE, RIGHT_CALL},
-        {"mem", OBJ_GATE, RIGHT_CALL},        {"rom", OBJ_GATE, RIGHT_CALL},
+        {"icu", OBJ_IRQCTL, RIGHT_CTRL},
+        {"iommu", OBJ_DMACTL, RIGHT_CTRL},
+        {"ioport", OBJ_IOPORT, RIGHT_R | RIGHT_W},
+        {"sigma0", OBJ_MEMORY, RIGHT_R | RIGHT_W},
+        {"machine", OBJ_MACHINE, RIGHT_CTRL},
+        {"log", OBJ_GATE, RIGHT_CALL},
+        {"mem", OBJ_GATE, RIGHT_CALL},
+        {"rom", OBJ_GATE, RIGHT_CALL},
         {"loader", OBJ_GATE, RIGHT_CALL},
     };
 

@@ -66,41 +66,6 @@ int64_t os_gate_create(void)
     return sys_gate_create(CAP_QUOTA);
 }
 
-/* Sends m, whose reply brings one capability behind `skip` words. */
-static int64_t call_for_cap_until(struct msg *m, cap_t gate, unsigned skip, uint64_t deadline)
-{
-    msg_recv_caps(m, 1);
-    int64_t err = msg_call(m, gate, deadline);
-    if (err < 0) {
-        return err;
-    }
-    for (unsigned i = 0; i < skip; i++) {
-        (void)msg_get(m);
-    }
-    cap_t cap = msg_get_cap(m);
-    err = msg_end(m);
-    if (err < 0) {
-        if (cap != CAP_NULL) {
-            sys_cap_drop(cap);
-        }
-        return err;
-    }
-    return cap;
-}
-
-static int64_t call_for_cap(struct msg *m, cap_t gate, unsigned skip)
-{
-    return call_for_cap_until(m, gate, skip, DEADLINE_NEVER);
-}
-
-/* Sends m, whose reply is only a status. */
-static int64_t call_for_status(struct msg *m, cap_t gate)
-{
-    int64_t err = msg_call(m, gate, DEADLINE_NEVER);
-
-    return err < 0 ? err : msg_end(m);
-}
-
 int64_t os_mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
 {
     struct msg m;
@@ -109,7 +74,7 @@ int64_t os_mem_alloc(cap_t mem, uint64_t size, uint64_t align, uint32_t flags)
     msg_put(&m, size);
     msg_put(&m, align);
     msg_put(&m, flags);
-    return call_for_cap(&m, mem, 1);
+    return msg_call_cap(&m, mem, 1, DEADLINE_NEVER);
 }
 
 int64_t os_mem_sub(cap_t mem, uint64_t bytes)
@@ -118,7 +83,7 @@ int64_t os_mem_sub(cap_t mem, uint64_t bytes)
 
     msg_begin(&m, MEM_SUB);
     msg_put(&m, bytes);
-    return call_for_cap(&m, mem, 0);
+    return msg_call_cap(&m, mem, 0, DEADLINE_NEVER);
 }
 
 int64_t os_mem_stat(cap_t mem, uint64_t *allowed, uint64_t *used, uint64_t *free_bytes)
@@ -149,7 +114,7 @@ static int64_t block_create(cap_t server, const char *const *args, unsigned coun
     for (unsigned i = 0; i < count; i++) {
         msg_put_str(&m, args[i]);
     }
-    return call_for_cap(&m, server, 0);
+    return msg_call_cap(&m, server, 0, DEADLINE_NEVER);
 }
 
 /* Nothing to do: server_poll() returns, that is enough. */
@@ -168,7 +133,7 @@ static int64_t block_notify(cap_t server, struct server_source *scanned)
     }
     msg_begin(&m, BLK_FACTORY_NOTIFY);
     msg_put_cap(&m, scanned->cap, RIGHT_CALL);
-    return call_for_status(&m, server);
+    return msg_call_status(&m, server, DEADLINE_NEVER);
 }
 
 int64_t os_block_create(cap_t server, const char *const *args, unsigned count)
@@ -276,7 +241,7 @@ int64_t os_log_create(cap_t loader, const char *tag, const char *colour)
     msg_begin(&m, PROG_LOG);
     msg_put_str(&m, tag);
     msg_put_str(&m, colour);
-    return call_for_cap(&m, loader, 0);
+    return msg_call_cap(&m, loader, 0, DEADLINE_NEVER);
 }
 
 int64_t os_console_create(cap_t factory, const char *name, const char *colour)
@@ -286,7 +251,7 @@ int64_t os_console_create(cap_t factory, const char *name, const char *colour)
     msg_begin(&m, CONS_CREATE);
     msg_put_str(&m, name);
     msg_put_str(&m, colour);
-    return call_for_cap_until(&m, factory, 0, sys_now_ns() + SERVER_START_NS);
+    return msg_call_cap(&m, factory, 0, sys_now_ns() + SERVER_START_NS);
 }
 
 int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigned priority, uint64_t cpus, cap_t log,
@@ -301,7 +266,7 @@ int64_t os_program_create(cap_t loader, const char *path, uint64_t kmem, unsigne
     msg_put(&m, cpus);
     msg_put_cap(&m, log, RIGHT_CALL);
     msg_put_cap(&m, mem, RIGHT_CALL);
-    return call_for_cap(&m, loader, 0);
+    return msg_call_cap(&m, loader, 0, DEADLINE_NEVER);
 }
 
 static int64_t program_str(cap_t program, uint32_t op, const char *text)
@@ -310,7 +275,7 @@ static int64_t program_str(cap_t program, uint32_t op, const char *text)
 
     msg_begin(&m, op);
     msg_put_str(&m, text);
-    return call_for_status(&m, program);
+    return msg_call_status(&m, program, DEADLINE_NEVER);
 }
 
 int64_t os_program_arg(cap_t program, const char *arg)
@@ -329,7 +294,7 @@ int64_t os_program_cap(cap_t program, const char *name, cap_t cap, uint32_t righ
     msg_begin(&m, PROG_CAP);
     msg_put_str(&m, name);
     msg_put_cap(&m, cap, rights);
-    return call_for_status(&m, program);
+    return msg_call_status(&m, program, DEADLINE_NEVER);
 }
 
 static int64_t program_op(cap_t program, uint32_t op)
@@ -337,7 +302,7 @@ static int64_t program_op(cap_t program, uint32_t op)
     struct msg m;
 
     msg_begin(&m, op);
-    return call_for_status(&m, program);
+    return msg_call_status(&m, program, DEADLINE_NEVER);
 }
 
 int64_t os_program_start(cap_t program)
@@ -360,7 +325,7 @@ int64_t os_program_stop(cap_t program, uint64_t limit_ms)
 
     msg_begin(&m, PROG_STOP);
     msg_put(&m, limit_ms);
-    return call_for_status(&m, program);
+    return msg_call_status(&m, program, DEADLINE_NEVER);
 }
 
 int64_t os_program_status(cap_t program, struct os_program_status *status)
@@ -401,7 +366,7 @@ static int64_t watch_bind(struct os_watch *w, cap_t program)
     }
     msg_begin(&m, PROG_BIND);
     msg_put_cap(&m, w->source.cap, RIGHT_CALL);
-    err = call_for_status(&m, program);
+    err = msg_call_status(&m, program, DEADLINE_NEVER);
     if (err < 0) {
         server_remove(&w->source);
     }
@@ -443,6 +408,6 @@ void os_started(void)
 
     msg_begin(&m, MOE_STARTED);
     /* It prints figures, no more: nothing depends on it. */
-    int64_t err = call_for_status(&m, CAP_MOE);
+    int64_t err = msg_call_status(&m, CAP_MOE, DEADLINE_NEVER);
     (void)err;
 }

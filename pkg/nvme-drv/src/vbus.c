@@ -128,15 +128,13 @@ int64_t vbus_dma_space(cap_t bus, uint32_t index, cap_t *space)
 
     msg_begin(&m, VBUS_DMA_SPACE);
     msg_put(&m, index);
-    msg_recv_caps(&m, 1);
-    int64_t err = msg_call(&m, bus, DEADLINE_NEVER);
-
-    if (err < 0) {
-        return err;
+    /* the word is its kind: the address that SYS_MAP grants is right in either case */
+    int64_t res = msg_call_cap(&m, bus, 1, DEADLINE_NEVER);
+    if (res < 0) {
+        return res;
     }
-    (void)msg_get(&m); /* kind: the address that SYS_MAP grants is right in either case */
-    *space = msg_get_cap(&m);
-    return msg_end(&m);
+    *space = (cap_t)res;
+    return SK_OK;
 }
 
 int64_t vbus_msi_bind(cap_t bus, uint32_t index, uint32_t msi, uint32_t own, cap_t signal, uint64_t *addr,

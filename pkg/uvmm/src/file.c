@@ -3,36 +3,19 @@
 #include "file.h"
 #include "log.h"
 
-#include <proto/rom.h>
 #include <sk/env.h>
-#include <sk/msg.h>
+#include <sk/rom.h>
 #include <sk/sys.h>
 #include <sk/vm.h>
 #include <stdlib.h>
 #include <string.h>
 #include <util/bits.h>
 
-static int64_t rom_open(const char *name, uint64_t *size, cap_t *mem)
-{
-    struct msg m;
-
-    msg_begin(&m, ROM_OPEN);
-    msg_put_str(&m, strncmp(name, "rom/", 4) == 0 ? name + 4 : name);
-    msg_recv_caps(&m, 1);
-    int64_t err = msg_call(&m, sk_env_get("rom"), DEADLINE_NEVER);
-    if (err != SK_OK) {
-        return err;
-    }
-    *size = msg_get(&m);
-    *mem = msg_get_cap(&m);
-    return msg_end(&m);
-}
-
 int file_map(const char *name, const char *what, const char *opt, struct boot_file *f)
 {
     uint64_t size = 0;
     cap_t mem = CAP_NULL;
-    int64_t err = rom_open(name, &size, &mem);
+    int64_t err = rom_open(strncmp(name, "rom/", 4) == 0 ? name + 4 : name, &size, &mem);
 
     if (err == SK_ENOENT) {
         log_error(LOG_BOOT, "%s %s is not there, or empty: add it to the entry in modules.list, or correct %s", what,

@@ -33,6 +33,10 @@ void msg_recv_caps(struct msg *m, unsigned max);
 /* Sends and waits; then m is the reply, ready to be read. Returns the call's error or the reply's status.
  * Capabilities of a reply with an error status are dropped. SK_EMSG if a put did not fit. */
 __attribute__((warn_unused_result)) int64_t msg_call(struct msg *m, cap_t gate, uint64_t deadline);
+/* The same, of a call whose reply is only a status. */
+__attribute__((warn_unused_result)) int64_t msg_call_status(struct msg *m, cap_t gate, uint64_t deadline);
+/* The same, of a call whose reply brings one capability behind `skip` words: the capability, or an error. */
+__attribute__((warn_unused_result)) int64_t msg_call_cap(struct msg *m, cap_t gate, unsigned skip, uint64_t deadline);
 
 uint64_t msg_get(struct msg *m);
 /* Copies at most max bytes; returns the length (bad if longer than max). */
