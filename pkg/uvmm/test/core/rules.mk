@@ -9,3 +9,7 @@ $(foreach t,$(UVMM_CORE_TESTS),$(eval TEST_uvmm-$t_LDLIBS := -lfdt))
 $(foreach t,$(UVMM_CORE_FUZZ),$(eval TEST_uvmm-$t_LDLIBS := -lfdt))
 $(foreach t,$(UVMM_CORE_TESTS),$(call host-test,uvmm-$t,pkg/uvmm/test/core/$t_test.c $(UVMM_CORE_SRC),sk util))
 $(foreach t,$(UVMM_CORE_FUZZ),$(call fuzz-target,uvmm-$t,pkg/uvmm/test/core/$t_fuzz.c $(UVMM_CORE_SRC),sk util,pkg/uvmm/test/core/corpus/$t))
+
+TEST_uvmm-monitor_LDLIBS := -lfdt
+$(call fuzz-target,uvmm-monitor,pkg/uvmm/test/core/monitor_fuzz.c $(addprefix pkg/uvmm/src/monitor/,commands.c memory.c monitor.c stack.c) \
+    lib/shell/src/shell.c $(UVMM_CORE_SRC),shell virtio proto sk util,pkg/uvmm/test/core/corpus/monitor)
