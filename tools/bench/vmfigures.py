@@ -82,26 +82,11 @@ def exit_costs():
     ]
 
 
-def guest_exits(session):
-    """The exits that the kernel has counted, by reason, from its debugger."""
-    session.child.send("\x1b")
-    session.expect(r"kdb> $", 10)
-    session.child.send("c")
-    session.expect(r"kdb> $", 10)
-    counts = re.findall(r"^guest exits, ([^:]+): (\d+)", session.child.before.replace("\r", ""), re.M)
-    session.child.send("g")
-    session.expect(r"g\r*\n", 10)
-    return {reason: int(n) for reason, n in counts}
-
-
 def idle_exits(disk, cpus, seconds=30):
     """Exits per second, by reason."""
     with tempfile.TemporaryDirectory() as folder, boot(folder, disk, cpus) as session:
         time.sleep(5)
-        before, start = guest_exits(session), time.monotonic()
-        time.sleep(seconds)
-        after, gone = guest_exits(session), time.monotonic() - start
-        return {reason: (n - before.get(reason, 0)) / gone for reason, n in after.items()}
+        return session.guest_exits_per_second(seconds)
 
 
 def cpu_seconds(session):

@@ -74,6 +74,24 @@ class Session:
         self.child.sendline("poweroff -f")
         self.expect(r"powered off", timeout, "uvmm's line that the VM is powered off")
 
+    def guest_exits(self):
+        """The kernel's counters of guest exits, by its debugger: all guests together, by reason."""
+        self.child.send("\x1b")
+        self.expect(r"kdb> $", 10)
+        self.child.send("c")
+        self.expect(r"kdb> $", 10)
+        counters = re.findall(r"^guest exits, ([^:]+): (\d+)", self.child.before.replace("\r", ""), re.M)
+        self.child.send("g")
+        self.expect(r"g\r*\n", 10)
+        return {reason: int(n) for reason, n in counters}
+
+    def guest_exits_per_second(self, seconds):
+        """What they grow by in that time, by reason."""
+        before, start = self.guest_exits(), time.monotonic()
+        time.sleep(seconds)
+        after, gone = self.guest_exits(), time.monotonic() - start
+        return {reason: (n - before.get(reason, 0)) / gone for reason, n in after.items()}
+
     def quit(self):
         """Ends QEMU; what it wrote to images is on disk afterwards."""
         if self.child.isalive():
