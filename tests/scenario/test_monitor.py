@@ -55,6 +55,9 @@ def test_on_its_console(system):
         command(session, "memory 0x10", r"\.\. \.\.")
         command(session, "regs 2", r"there is no vcpu 2; the VM has 2, from 0 on")
         command(session, "physical x", r"x: a number is needed")
+        assert "0000000000000000" not in command(session, "memory 0xffffffffffffffff 64", r"none of these bytes is mapped to RAM")
+        command(session, "physical 0xfee00000", r"none of these bytes is RAM; \"map\"")
+        command(session, "memory 0 0", r"0 bytes are none")
         # A paused guest does not run.
         command(session, "pause", r"paused")
         before = command(session, "counters").split(",")[0]

@@ -28,18 +28,19 @@ static int net_probe(const void *fdt, int node, const char *name)
 static const struct device_type net_type = {.compatible = "skerry,virtio-net", .probe = net_probe, .needs_cap = true};
 
 static const struct device_type *const types[] = {
-    &pci_host_type, &virtio_console_type, &virtio_console_mmio_type, &virtio_blk_type, &virtio_blk_mmio_type,
-    &virtio_rng_type, &virtio_rng_mmio_type, &net_type, &uart_type, &rtc_type,
+    &pci_host_type,
+    &virtio_console_type,
+    &virtio_console_mmio_type,
+    &virtio_blk_type,
+    &virtio_blk_mmio_type,
+    &virtio_rng_type,
+    &virtio_rng_mmio_type,
+    &net_type,
+    &uart_type,
+    &rtc_type,
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 static bool made[TYPE_COUNT]; /* at least one device of the type exists */
-
-static bool node_enabled(const void *fdt, int node)
-{
-    const char *status = fdt_getprop(fdt, node, "status", NULL);
-
-    return status == NULL || strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0;
-}
 
 /* Index of the model for a node, TYPE_COUNT if there is none. */
 static unsigned type_find(const void *fdt, int node)
@@ -121,7 +122,8 @@ static int cap_user(const void *fdt, int node)
             break;
         }
         const char *its = cap_name(fdt, other, DEVICE_CAP);
-        if (its != NULL && node_enabled(fdt, other) && type_find(fdt, other) < TYPE_COUNT && strcmp(its, mine) == 0) {
+        if (its != NULL && device_tree_enabled(fdt, other) && type_find(fdt, other) < TYPE_COUNT &&
+            strcmp(its, mine) == 0) {
             return other;
         }
     }
@@ -152,7 +154,7 @@ static int node_probe(const void *fdt, int node)
     const char *name = fdt_get_name(fdt, node, NULL);
     unsigned index = type_find(fdt, node);
 
-    if (!node_enabled(fdt, node)) {
+    if (!device_tree_enabled(fdt, node)) {
         return 0;
     }
     if (index == TYPE_COUNT) {
@@ -175,6 +177,17 @@ static int node_probe(const void *fdt, int node)
     return 0;
 }
 
+static bool console_made(void)
+{
+    for (unsigned i = 0; i < TYPE_COUNT; i++) {
+        if (made[i] &&
+            (types[i] == &uart_type || types[i] == &virtio_console_type || types[i] == &virtio_console_mmio_type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int devices_probe(const struct device_tree *t)
 {
     int node[DEVICE_NODES_MAX], err = 0;
@@ -182,6 +195,10 @@ int devices_probe(const struct device_tree *t)
 
     for (unsigned i = 0; i < count && err == 0; i++) {
         err = node_probe(t->fdt, node[i]);
+    }
+    if (err == 0 && !console_made()) {
+        log_warn(LOG_DEV, "the device tree has no console, so nothing that the guest says is seen: add a node with "
+                          "compatible = \"ns16550a\" or \"skerry,virtio-console\"");
     }
     return err;
 }

@@ -5,7 +5,6 @@
 
 #include <libfdt.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <string.h>
 #include <util/bits.h>
 
@@ -61,11 +60,18 @@ const char *device_tree_check(const void *fdt, size_t size)
     return err == NULL && cpus >= 0 ? check_children(fdt, cpus) : err;
 }
 
-static bool property_is(const void *fdt, int node, const char *name, const char *value)
+bool device_tree_enabled(const void *fdt, int node)
 {
-    const char *s = fdt_getprop(fdt, node, name, NULL);
+    const char *status = fdt_getprop(fdt, node, "status", NULL);
 
-    return s != NULL && strcmp(s, value) == 0;
+    return status == NULL || strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0;
+}
+
+static bool is_cpu(const void *fdt, int node)
+{
+    const char *type = fdt_getprop(fdt, node, "device_type", NULL);
+
+    return type != NULL && strcmp(type, "cpu") == 0;
 }
 
 unsigned device_tree_cpus(const void *fdt)
@@ -76,13 +82,13 @@ unsigned device_tree_cpus(const void *fdt)
     if (cpus >= 0) {
         fdt_for_each_subnode(node, fdt, cpus)
         {
-            n += property_is(fdt, node, "device_type", "cpu") && !property_is(fdt, node, "status", "disabled");
+            n += is_cpu(fdt, node) && device_tree_enabled(fdt, node);
         }
     }
     return n > 0 ? n : 1;
 }
 
-static bool is_overlay(const void *fdt)
+bool device_tree_is_overlay(const void *fdt)
 {
     int node;
 
@@ -139,12 +145,20 @@ static int merge_node(void *fdt, int at, const void *more, int node, unsigned de
 
 const char *device_tree_add(void *fdt, void *more)
 {
-    bool overlay = is_overlay(more);
+    bool overlay = device_tree_is_overlay(more);
     int err = overlay ? fdt_overlay_apply(fdt, more) : merge_node(fdt, 0, more, 0, 0);
 
     if (err == -FDT_ERR_NOTFOUND && overlay) {
         return "it refers to a node or label that the trees before it do not have: correct its targets (dtc -@ keeps "
                "the labels of a base tree)";
+    }
+    if (overlay && err < 0) {
+        return "its overlay fragments are wrong: each needs a target that is one phandle, or a target-path; let dtc "
+               "make "
+               "them from \"&label { ... };\"";
+    }
+    if (err == -FDT_ERR_BADSTRUCTURE) {
+        return "its nodes are nested deeper than 16: nothing that uvmm looks at is";
     }
     return err < 0 ? fdt_strerror(err) : NULL;
 }

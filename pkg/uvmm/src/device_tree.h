@@ -4,6 +4,7 @@
  * node by node: properties replace those of the same name, nodes that are new are added. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define DEVICE_TREES_MAX 16u
@@ -16,8 +17,12 @@ struct device_tree {
 
 /* Checks a flattened device tree of `size` bytes. NULL, or what is wrong with it. Pure. */
 const char *device_tree_check(const void *fdt, size_t size);
+/* Whether a node of the checked tree has no status, or one that is okay [DT-0.4 2.3.4]. Pure. */
+bool device_tree_enabled(const void *fdt, int node);
 /* Processors that the checked tree describes: the enabled nodes of device_type "cpu" under /cpus; 1 without any. */
 unsigned device_tree_cpus(const void *fdt);
+/* Whether the checked tree has overlay fragments, and needs a tree before it. Pure. */
+bool device_tree_is_overlay(const void *fdt);
 /* Applies or merges `more` (checked; an overlay is used up by it) onto `fdt`, which has room. NULL, or what is wrong;
  * `fdt` is not usable then. Pure. */
 const char *device_tree_add(void *fdt, void *more);

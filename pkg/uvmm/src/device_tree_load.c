@@ -51,6 +51,12 @@ static void *merge(const struct boot_file *f, unsigned count)
 {
     size_t room = 0;
 
+    if (device_tree_is_overlay(f[0].data)) {
+        log_error(LOG_BOOT,
+                  "device tree %s is an overlay, it cannot be the first: name the tree that it changes before it",
+                  f[0].name);
+        return NULL;
+    }
     for (unsigned i = 0; i < count; i++) {
         room += room_for(&f[i]);
     }

@@ -20,7 +20,8 @@ static const char *activity_name(const struct vcpu *v)
 static void cmd_info(struct shell *sh, unsigned argc, char *const *argv)
 {
     (void)argc, (void)argv;
-    shell_printf(sh, "VM %s, %u vcpus\n", monitor_paused() ? "paused" : "running", vcpu_count);
+    shell_printf(sh, "VM %s, %u vcpu%s\n", monitor_paused() ? "paused" : "running", vcpu_count,
+                 vcpu_count == 1 ? "" : "s");
     for (unsigned i = 0; i < vcpu_count; i++) {
         const struct vcpu *v = &vcpus[i];
         shell_printf(sh, "vcpu %u: %s, cs:rip %04x:%016" PRIx64 ", privilege %u\n", i, activity_name(v),

@@ -47,16 +47,37 @@ static uint32_t line_read(const struct paging *p, uint64_t address, uint8_t *byt
 
 static void dump(struct shell *sh, const struct paging *p, uint64_t address, uint64_t bytes)
 {
+    uint32_t any = 0;
+
     if (bytes > DUMP_MAX) {
         shell_printf(sh, "%u bytes at once are the most\n", DUMP_MAX);
         bytes = DUMP_MAX;
     }
+    bytes = min(bytes - 1, UINT64_MAX - address) + 1; /* no further than the last address */
     for (uint64_t off = 0; off < bytes; off += LINE) {
         uint8_t line[LINE];
         unsigned count = (unsigned)min(bytes - off, (uint64_t)LINE);
         uint32_t there = line_read(p, address + off, line, count);
         line_print(sh, address + off, line, there, count);
+        any |= there;
     }
+    if (any == 0) {
+        shell_printf(sh, "none of these bytes is %s; %s\n", p == NULL ? "RAM" : "mapped to RAM",
+                     p == NULL ? "\"map\" shows what is where" : "\"translate\" shows where an address leads");
+    }
+}
+
+/* How many bytes to show: the second argument. */
+static bool dump_bytes(struct shell *sh, unsigned argc, char *const *argv, uint64_t *bytes)
+{
+    *bytes = DUMP_DEFAULT;
+    if (argc > 2 && !monitor_number(sh, argv[2], bytes)) {
+        return false;
+    }
+    if (*bytes == 0) {
+        shell_printf(sh, "0 bytes are none: 1 to %u can be shown\n", DUMP_MAX);
+    }
+    return *bytes != 0;
 }
 
 /* The vcpu's page tables; false after a line. */
@@ -73,10 +94,10 @@ static bool tables(struct shell *sh, const char *vcpu, struct paging *p)
 
 void cmd_memory(struct shell *sh, unsigned argc, char *const *argv)
 {
-    uint64_t address, bytes = DUMP_DEFAULT;
+    uint64_t address, bytes;
     struct paging p;
 
-    if (monitor_number(sh, argv[1], &address) && (argc < 3 || monitor_number(sh, argv[2], &bytes)) &&
+    if (monitor_number(sh, argv[1], &address) && dump_bytes(sh, argc, argv, &bytes) &&
         tables(sh, argc > 3 ? argv[3] : NULL, &p)) {
         dump(sh, &p, address, bytes);
     }
@@ -84,9 +105,9 @@ void cmd_memory(struct shell *sh, unsigned argc, char *const *argv)
 
 void cmd_physical(struct shell *sh, unsigned argc, char *const *argv)
 {
-    uint64_t address, bytes = DUMP_DEFAULT;
+    uint64_t address, bytes;
 
-    if (monitor_number(sh, argv[1], &address) && (argc < 3 || monitor_number(sh, argv[2], &bytes))) {
+    if (monitor_number(sh, argv[1], &address) && dump_bytes(sh, argc, argv, &bytes)) {
         dump(sh, NULL, address, bytes);
     }
 }

@@ -382,19 +382,29 @@ static void blk_report(const struct blk *b, int64_t err)
 }
 
 /* How long a guest waits for the next server when its own has ended. */
-static uint64_t node_patience(const void *fdt, int node)
+static bool node_patience(const void *fdt, int node, const char *name, uint64_t *ns)
 {
     int len = 0;
     const fdt32_t *seconds = fdt_getprop(fdt, node, "skerry,server-timeout", &len);
 
-    return seconds && len == sizeof(*seconds) ? fdt32_to_cpu(*seconds) * BLK_SECOND_NS : BLK_PATIENCE_NS;
+    if (seconds && len != sizeof(*seconds)) {
+        log_error(LOG_BOOT,
+                  "device tree node %s: skerry,server-timeout must be one number of seconds, for example <60>", name);
+        return false;
+    }
+    *ns = seconds ? fdt32_to_cpu(*seconds) * BLK_SECOND_NS : BLK_PATIENCE_NS;
+    return true;
 }
 
 static int blk_probe(const void *fdt, int node, const char *name)
 {
     cap_t gate = device_node_cap(fdt, node, DEVICE_CAP);
     struct blk *b;
+    uint64_t patience_ns;
 
+    if (!node_patience(fdt, node, name, &patience_ns)) {
+        return SK_EINVAL;
+    }
     if (!gate) {
         return SK_ENODEV;
     }
@@ -411,7 +421,7 @@ static int blk_probe(const void *fdt, int node, const char *name)
     b->cap_name = fdt_getprop(fdt, node, DEVICE_CAP, NULL);
     b->gate = gate;
     b->mmio = mmio;
-    b->patience_ns = node_patience(fdt, node);
+    b->patience_ns = patience_ns;
     int64_t err = blk_start(b);
     if (err < 0) {
         blk_report(b, err);

@@ -94,6 +94,34 @@ static void test_overlay(void **state)
     assert_non_null(strstr(device_tree_add(base, more), "targets"));
 }
 
+static void test_overlay_alone(void **state)
+{
+    (void)state;
+    overlay("/disk");
+    assert_true(device_tree_is_overlay(more));
+    tree(base, "disk", "skerry,virtio-blk");
+    assert_false(device_tree_is_overlay(base));
+    assert_int_equal(fdt_delprop(more, fdt_path_offset(more, "/fragment@0"), "target-path"), 0);
+    assert_non_null(strstr(device_tree_add(base, more), "target-path"));
+}
+
+/* A processor counts like a device: whatever its status is but okay, it is not there. */
+static void test_cpus(void **state)
+{
+    static const char *const status[] = {NULL, "okay", "disabled", "fail"};
+
+    (void)state;
+    tree(base, "cpus", "x");
+    for (unsigned i = 0; i < 4; i++) {
+        int at = fdt_add_subnode(base, fdt_path_offset(base, "/cpus"), (const char *const[]){"a", "b", "c", "d"}[i]);
+        string_set(base, at, "device_type", "cpu");
+        if (status[i] != NULL) {
+            string_set(base, at, "status", status[i]);
+        }
+    }
+    assert_int_equal(device_tree_cpus(base), 2);
+}
+
 static void test_no_room(void **state)
 {
     (void)state;
@@ -114,14 +142,15 @@ static void test_too_deep(void **state)
         assert_true(fdt_add_subnode(more, i == 0 ? 0 : fdt_path_offset(more, path), "n") > 0);
         strcat(path, "/n");
     }
-    assert_non_null(device_tree_add(base, more));
+    assert_non_null(strstr(device_tree_add(base, more), "deeper"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merge),   cmocka_unit_test(test_order),    cmocka_unit_test(test_overlay),
-        cmocka_unit_test(test_no_room), cmocka_unit_test(test_too_deep),
+        cmocka_unit_test(test_no_room), cmocka_unit_test(test_too_deep), cmocka_unit_test(test_overlay_alone),
+        cmocka_unit_test(test_cpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

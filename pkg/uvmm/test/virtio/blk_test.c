@@ -148,6 +148,16 @@ static void test_no_cap(void **state)
     assert_int_equal(cfg_read(1, 0, 4), 0xffffffff);
 }
 
+static void test_wrong_timeout(void **state)
+{
+    (void)state;
+    fake.timeout_len = 2;
+    assert_int_equal(probe(), SK_EINVAL);
+    assert_non_null(strstr(fake.log, "disk: skerry,server-timeout must be one number of seconds"));
+    fake.timeout_len = 4;
+    assert_int_equal(probe(), SK_OK);
+}
+
 static void no_disk(const char *words)
 {
     assert_int_equal(probe(), SK_ENODEV);
@@ -335,6 +345,7 @@ int main(void)
         T(test_doorbell_moves),
         T(test_without_doorbells),
         T(test_no_cap),
+        T(test_wrong_timeout),
         T(test_wrong_serial),
         T(test_busy),
         T(test_server_never_comes),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fakes.h"
 #include "../../src/console.h"
-#include "../../src/timer.h"
 #include "../../src/dev/isa.h"
 #include "../../src/dev/power.h"
 #include "../../src/device.h"
@@ -10,6 +9,7 @@
 #include "../../src/irq.h"
 #include "../../src/log.h"
 #include "../../src/smp.h"
+#include "../../src/timer.h"
 #include "../../src/virtio/virtio.h"
 #include <libfdt.h>
 #include <sk/env.h>
@@ -194,7 +194,11 @@ cap_t device_node_cap(const void *fdt, int node, const char *prop)
 }
 const void *fdt_getprop(const void *fdt, int node, const char *name, int *len)
 {
-    (void)fdt, (void)node, (void)len;
+    (void)fdt, (void)node;
+    if (strcmp(name, "skerry,server-timeout") == 0) {
+        *len = fake.timeout_len;
+        return fake.timeout_len != 0 ? "\0\0\0\x3c" : NULL;
+    }
     return strcmp(name, "compatible") == 0 ? "x-mmio" : "qdrv";
 }
 void log_print(enum log_class c, enum log_level l, const char *fmt, ...)

@@ -60,12 +60,13 @@ struct fake {
     struct sk_thread *thread;   /* made and not destroyed */
     cap_t timer;                /* sys_signal_timer() */
     uint64_t timer_ns;
-    void *record; /* of the latest vm_alloc(), */
+    void *record;                /* of the latest vm_alloc(), */
     void *records[FAKE_RECORDS]; /* and all of them */
     unsigned record_count;
     struct fake_doorbell doorbell[32];
     unsigned doorbells;
     bool doorbells_refused;
+    int timeout_len;                                    /* of the node's skerry,server-timeout, 0: none */
     cap_t node_cap;                                     /* what device_node_cap() gives */
     int64_t (*server)(uint64_t tag, uint64_t deadline); /* behind FAKE_GATE */
     bool (*poll)(void); /* in server_poll() while nothing is raised: true if it raised something */
