@@ -137,19 +137,18 @@ static void cmd_help(struct mux_console *unused, unsigned lines)
     mux_show(text);
 }
 
-static const struct command *find_command(const char *word)
+/* How many commands begin with the word; the last of them. */
+static unsigned find_command(const char *word, const struct command **found)
 {
-    const struct command *found = NULL;
+    unsigned count = 0;
 
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strncmp(commands[i].name, word, strlen(word)) == 0) {
-            if (found) {
-                return NULL;
-            }
-            found = &commands[i];
+            *found = &commands[i];
+            count++;
         }
     }
-    return found;
+    return count;
 }
 
 /* "" when there is no word left. */
@@ -185,11 +184,13 @@ static void complain(const char *format, const char *what)
 static void run_line(char *line)
 {
     char *word = next_word(&line), *name = next_word(&line), *count = next_word(&line);
-    const struct command *cmd = find_command(word);
-    unsigned lines = TAIL_LINES;
+    const struct command *cmd = NULL;
+    unsigned lines = TAIL_LINES, matches = find_command(word, &cmd);
 
-    if (!cmd) {
-        complain("there is no command '%s'; help lists them\n", word);
+    if (matches != 1) {
+        complain(matches == 0 ? "there is no command '%s'; help lists them\n"
+                              : "more than one command begins with '%s'; type more of it\n",
+                 word);
         return;
     }
     struct mux_console *c = cmd->console ? mux_find(name) : NULL;

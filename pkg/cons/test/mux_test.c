@@ -229,7 +229,8 @@ static void wrong_commands(void **state)
     (void)state;
     mux_add("bc", "");
     mux_add("bd", "");
-    assert_string_equal(command("h"), "\nthere is no command 'h'; help lists them\n");
+    assert_string_equal(command("h"), "\nmore than one command begins with 'h'; type more of it\n");
+    assert_string_equal(command("x"), "\nthere is no command 'x'; help lists them\n");
     assert_string_equal(command("connect"), "\nconnect needs a console's name\n");
     assert_string_equal(command("connect nope"), "\nno console, or more than one, is called 'nope'; list shows them\n");
     assert_string_equal(command("show b"), "\n"); /* exact, though others begin so */
