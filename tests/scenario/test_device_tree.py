@@ -47,7 +47,11 @@ DISK = '%s { compatible = "skerry,virtio-blk"; skerry,cap = "qdrv"; }; '
      r"device tree node pci2: there can be only one PCI host bridge: remove one of the two nodes", False),
     ([f'/ {{ {PCI} }};', '/plugin/; &nothing { status = "okay"; };'],
      r"device tree rom/t1.dtb does not go onto those before it: .*correct its targets", False),
-], ids=["unknown", "no-bus", "same-ports", "same-capability", "no-capability", "two-buses", "overlay-target"])
+    (['/plugin/; &pci { status = "okay"; };', f'/ {{ {PCI} }};'],
+     r"device tree rom/t0.dtb is an overlay, it cannot be the first: name the tree that it changes before it", False),
+    ([f'/ {{ {PCI} }};'], r"the device tree has no console, so nothing that the guest says is seen: add a node", None),
+], ids=["unknown", "no-bus", "same-ports", "same-capability", "no-capability", "two-buses", "overlay-target", "overlay-first",
+        "no-console"])
 def test_bad_trees(system, trees, says, starts):
     for i, text in enumerate(trees):
         tree(system, f"t{i}.dtb", text)
@@ -57,7 +61,7 @@ def test_bad_trees(system, trees, says, starts):
         session.expect(r"uvmm: " + says, 60)
         if starts:
             session.wait_prompt()
-        else:
+        elif starts is False:
             session.expect(r"uvmm ended: exited with 1", 20)
 
 
@@ -65,4 +69,4 @@ def test_bad_fdt_key(system):
     ned = ('package.path = "rom/?.lua"\nlocal vmm = require "vmm"\n'
            'vmm.start_vm { mem = 64, kernel = "rom/bzImage", fdt = { "rom/virt-pc.dtb", 7 } }\n')
     with system.boot(ned=ned) as session:
-        session.expect(r"test\.ned:3: start_vm: fdt is a file's name or a table of such; number 2 is a number", 60)
+        session.expect(r"test\.ned:3: start_vm: fdt\[2\] must be of type string, not number", 60)

@@ -124,7 +124,8 @@ static void test_disk(void **state)
          "local c = l:new_channel(); local d = L4.cast(L4.Proto.Factory, c):create(0, 'device=S:n1', 'read-only')\n"
          "assert(d:info() == 'gate')");
     assert_non_null(strstr(os_fake_trace, "disk <device=S:n1> <read-only>\n"));
-    bad(HEAD "l:new_channel():create(0, 'device=GONE', 'ds-max=2')", "cannot create a disk (device=GONE, ds-max=2): there is no such disk (SK_ENODEV); the server's log");
+    bad(HEAD "l:new_channel():create(0, 'device=GONE', 'ds-max=2')",
+        "cannot create a disk (device=GONE, ds-max=2): there is no such disk (SK_ENODEV); the server's log");
     bad(HEAD "l:new_channel():create(0, 7)", "argument 1 of the disk is a number");
     bad(HEAD "L4.Env.sigma0:create(0, 'device=S:n1')", "is no block server");
     bad(HEAD "l:new_channel():create(0, ('x'):rep(200))", "longer than 159");
@@ -243,6 +244,12 @@ static void test_vm_keys(void **state)
         "mem 16777216 align 268435456 flags 3\nlog web w\ncreate rom/uvmm kmem 0 prio 15 cpus 5\narg <rom/uvmm>\n"
         "arg <-kk>\narg <-b0x100000>\narg <--cpus=2>\narg <-v>\narg <-q>\ncap a type 8 rights 0x8\n"
         "cap net type 8 rights 0x8\ncap ram type 2 rights 0x7\nstart\n");
+    good(HEAD "local c = l:new_channel(); local t = vmm.start_vm{ kernel = 'k', ext_caps = { qdrv = c } }\n"
+              "t:wait(); vmm.start_vm{ kernel = 'k', ext_caps = { qdrv = c } }"); /* the first one's is free again */
+    good(HEAD
+         "vmm.start_vm{ mem = 64 / 4, kernel = 'k', cpus = 2 ^ 2 - 1 }"); /* whole numbers that Lua keeps as floats */
+    assert_non_null(strstr(os_fake_trace, "mem 16777216 align"));
+    assert_non_null(strstr(os_fake_trace, "arg <--cpus=2>"));
 }
 
 static void test_script_errors(void **state)
@@ -308,14 +315,23 @@ static void test_vm_errors(void **state)
         "start_vm: ext_caps.qdrv must be of type capability, not number");
     bad(HEAD "vmm.start_vm{ vbus = L4.Env.log }", "test.ned:2: start_vm: vbus: devices cannot be passed through");
     bad(HEAD "vmm.start_vm{ mem = -3 }", "test.ned:2: start_vm: mem is a number of MiB from 1 to");
-    bad(HEAD "vmm.start_vm{ fdt = { 'a', 3 } }",
-        "test.ned:2: start_vm: fdt is a file's name or a table of such; number 2 is a");
+    bad(HEAD "vmm.start_vm{ fdt = { 'a', 3 } }", "test.ned:2: start_vm: fdt[2] must be of type string, not number");
     bad(HEAD "vmm.start_vm{ mem = 1 << 44 }", "test.ned:2: start_vm: mem is a number of MiB from 1 to");
     bad(HEAD "vmm.start_vm{ cpus = -1 }",
         "test.ned:2: start_vm: cpus is a mask of processors, a bit for each, and -1 is none");
     bad(HEAD "vmm.start_vm{ rd = '' }", "test.ned:2: start_vm: rd is empty; leave the key out, or name one");
-    bad(HEAD "vmm.start_vm{ fdt = { 'a', '' } }",
-        "test.ned:2: start_vm: fdt is a file's name or a table of such; number 2 is empty");
+    bad(HEAD "vmm.start_vm{ fdt = { 'a', '' } }", "test.ned:2: start_vm: fdt[2] is empty; leave it out");
+    bad(HEAD "local c = l:new_channel(); vmm.start_vm{ name = 'web', kernel = 'k', ext_caps = { qdrv = c } }\n"
+             "vmm.start_vm{ kernel = 'k', ext_caps = { qdrv1 = c } }",
+        "test.ned:3: start_vm: ext_caps.qdrv1 is in use by the VM web; give each VM a channel of its own");
+    bad(HEAD "vmm.start_vm{ fdt = { [2] = 'a' } }", "test.ned:2: start_vm: fdt is a list with nil in it; leave out");
+    bad(HEAD "vmm.start_vm{ fdt = { base = 'a' } }",
+        "test.ned:2: start_vm: fdt is a list of files; it has no key 'base'");
+    bad(HEAD "vmm.start_vm{ ext_args = { nil, '-v' } }", "test.ned:2: start_vm: ext_args is a list with nil in it");
+    bad(HEAD "vmm.start_vm{ bootargs = 'a\\0b' }", "test.ned:2: start 'uvmm': argument 1 (-ca");
+    bad(HEAD "vmm.start_vm{ bootargs = ('x'):rep(5000) }",
+        "has 5002 characters, more than 3500, or a NUL among them; shorten it");
+    bad(HEAD "vmm.start_vm{ log = L4.Env.rom }", "test.ned:2: start 'uvmm': log is no console but L4.Env.rom; give {");
     bad(HEAD "vmm.start_vm{ ext_args = { v = 'x' } }",
         "test.ned:2: start_vm: ext_args is a list of options; it has no key 'v'");
     bad(HEAD "vmm.start_vm{ ext_caps = { L4.Env.log } }",

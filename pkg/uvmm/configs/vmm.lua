@@ -23,6 +23,16 @@ local vm_keys = {
     ext_caps = "table", ext_args = "table", vbus = "cap",
 }
 
+-- 1024 / 2 and 2 ^ 4 - 1 are whole numbers too, which Lua keeps as floats.
+local function whole_numbers(options)
+    local copy = {}
+    for key, value in pairs(options) do
+        local fits = math.type(value) == "float" and tostring(vm_keys[key]):match("integer")
+        copy[key] = fits and math.tointeger(value) or value
+    end
+    return copy
+end
+
 local function type_fits(value, wanted)
     for t in wanted:gmatch("[^|]+") do
         if type(value) == t or math.type(value) == t or (t == "cap" and type(value) == "userdata") then return true end
@@ -30,8 +40,19 @@ local function type_fits(value, wanted)
     return false
 end
 
+-- What is behind a hole in a list (a false condition, a variable that is nil) would be left out without a word.
+local function check_list(list, key, what)
+    local count = 0
+    for i, value in pairs(list) do
+        if math.type(i) ~= "integer" then fail(3, "start_vm: %s is a list of %s; it has no key '%s'", key, what, tostring(i)) end
+        if type(value) ~= "string" then fail(3, "start_vm: %s[%d] must be of type string, not %s", key, i, type(value)) end
+        if value == "" then fail(3, "start_vm: %s[%d] is empty; leave it out", key, i) end
+        count = count + 1
+    end
+    if count ~= #list then fail(3, "start_vm: %s is a list with nil in it; leave out what is not needed", key) end
+end
+
 local function check_options(options)
-    if type(options) ~= "table" then fail(2, "start_vm: a table of options is needed, not a %s", type(options)) end
     for key, value in pairs(options) do
         local wanted = vm_keys[key]
         if not wanted then
@@ -48,10 +69,8 @@ local function check_options(options)
     for _, key in ipairs { "name", "kernel", "rd", "fdt" } do
         if options[key] == "" then fail(2, "start_vm: %s is empty; leave the key out, or name one", key) end
     end
-    for i, arg in pairs(options.ext_args or {}) do
-        if math.type(i) ~= "integer" then fail(2, "start_vm: ext_args is a list of options; it has no key '%s'", tostring(i)) end
-        if type(arg) ~= "string" then fail(2, "start_vm: ext_args[%d] must be of type string, not %s", i, type(arg)) end
-    end
+    check_list(options.ext_args or {}, "ext_args", "options")
+    if type(options.fdt) == "table" then check_list(options.fdt, "fdt", "files") end
     for _, key in ipairs { "ext_caps", "net_caps" } do
         for name, cap in pairs(options[key] or {}) do
             if type(name) ~= "string" then
@@ -157,18 +176,6 @@ local function guest_ram(options)
     return pieces
 end
 
--- One tree, or a table of trees: the first is the base, the others go on top of it in their order.
-local function device_trees(fdt)
-    if type(fdt) ~= "table" then fdt = { fdt } end
-    for i, tree in ipairs(fdt) do
-        if type(tree) ~= "string" or tree == "" then
-            fail(3, "start_vm: fdt is a file's name or a table of such; number %d is %s", i,
-                 tree == "" and "empty" or "a " .. type(tree))
-        end
-    end
-    return fdt
-end
-
 local function merge(caps, more, what)
     for name, cap in pairs(more or {}) do
         if caps[name] then fail(2, "start_vm: %s.%s: the name is taken", what, tostring(name)) end
@@ -191,7 +198,8 @@ local function arguments(options)
     local function add(letter, value)
         if value and value ~= "" then args[#args + 1] = "-" .. letter .. value end
     end
-    for _, tree in ipairs(device_trees(options.fdt)) do add("d", tree) end
+    local trees = type(options.fdt) == "table" and options.fdt or { options.fdt }
+    for _, tree in ipairs(trees) do add("d", tree) end -- the first is the base, the others go on top of it
     add("c", options.bootargs)
     add("r", options.rd)
     add("k", options.kernel)
@@ -216,10 +224,36 @@ local function add_monitor(options, caps, args, name)
     end
 end
 
+-- A server's client is one VM: a second one behind the same gate would take the session, and the first take it back. So as
+-- long as a VM runs, what it was given is its own. Weak: who remembers a channel keeps its server from seeing it unused.
+local owners = setmetatable({}, { __mode = "k" })
+
+local function owners_check(options)
+    for _, key in ipairs { "ext_caps", "net_caps" } do
+        for name, cap in pairs(options[key] or {}) do
+            local owner = owners[cap]
+            if owner and owner.task:state() == "running" then
+                fail(2, "start_vm: %s.%s is in use by the VM %s; give each VM a channel of its own (--client of the server)", key,
+                     name, owner.name)
+            end
+        end
+    end
+end
+
+local function owners_set(options, name, task)
+    for _, key in ipairs { "ext_caps", "net_caps" } do
+        for _, cap in pairs(options[key] or {}) do owners[cap] = { name = name, task = task } end
+    end
+    return task
+end
+
 -- cpus is a mask of processors: the VM gets a vcpu for each bit, and runs on those of them that the machine has.
 -- Starts a virtual machine; returns its task (:wait(), :exit_handler(fn), :kill()).
 function vmm.start_vm(options)
+    if type(options) ~= "table" then fail(1, "start_vm: a table of options is needed, not a %s", type(options)) end
+    options = whole_numbers(options)
     check_options(options)
+    owners_check(options)
     local name = options.name or "vm" .. (options.id or "")
     local args = arguments(options)
     local caps = {}
@@ -231,7 +265,7 @@ function vmm.start_vm(options)
     merge(caps, options.ext_caps, "ext_caps")
     local start = { caps = caps, log = options.log or { name, "w" }, scheduler = options.scheduler }
     if not options.scheduler then vmm.set_sched(start, options.prio, options.cpus) end
-    return vmm.loader:startv(start, "rom/uvmm", table.unpack(args))
+    return owners_set(options, name, vmm.loader:startv(start, "rom/uvmm", table.unpack(args)))
 end
 
 return vmm
