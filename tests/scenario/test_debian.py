@@ -75,7 +75,7 @@ def check_partition(image):
     run("e2fsck", "-fn", image + PARTITION)
 
 
-@pytest.mark.parametrize("console", ["tty0 console=hvc0", "ttyS0"])
+@pytest.mark.parametrize("console", ["hvc0", "tty0 console=hvc0", "ttyS0"])
 def test_debian(system, image, console):
     with Debian(system, console, image) as debian:
         debian.login()
