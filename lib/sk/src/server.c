@@ -139,10 +139,8 @@ int64_t server_reply_handover(struct server_source *s, struct msg *reply)
     if (own < 0) {
         return own;
     }
-    if (reply->bad) {
-        sys_cap_drop((cap_t)own);
-        return SK_EMSG;
-    }
+    msg_begin(reply, SK_OK);
+    msg_put_cap(reply, s->cap, RIGHT_CALL);
     reply_send(TAG(SK_OK, reply->words, reply->caps));
     sys_cap_drop(s->cap);
     s->cap = (cap_t)own;

@@ -166,8 +166,6 @@ static void handing_over_gives_up_the_right_to_call(void **state)
     struct msg reply;
 
     (void)state;
-    msg_begin(&reply, SK_OK);
-    msg_put_cap(&reply, full, RIGHT_CALL);
     assert_int_equal(server_reply_handover(&source, &reply), SERVER_NO_REPLY);
     assert_int_equal(fake.reply_tag, TAG(SK_OK, 0, 1));
     assert_true(fake_dropped(full));

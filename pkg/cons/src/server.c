@@ -177,8 +177,6 @@ static int64_t do_create(struct msg *request, struct msg *reply)
         free(c);
         return err;
     }
-    msg_begin(reply, SK_OK);
-    msg_put_cap(reply, c->source.cap, RIGHT_CALL);
     err = server_reply_handover(&c->source, reply);
     if (err != SERVER_NO_REPLY) {
         client_end(c);

@@ -204,9 +204,8 @@ cap_t log_gate(const struct log_session *l)
 
 int64_t log_hand_over(struct log_session *l, struct msg *reply)
 {
-    msg_begin(reply, SK_OK);
-    msg_put_cap(reply, l->source.cap, RIGHT_CALL);
     int64_t res = server_reply_handover(&l->source, reply);
+
     if (res != SERVER_NO_REPLY) {
         log_remove(l);
     }

@@ -327,9 +327,8 @@ cap_t mem_gate(const struct mem_session *s)
 
 int64_t mem_hand_over(struct mem_session *s, struct msg *reply)
 {
-    msg_begin(reply, SK_OK);
-    msg_put_cap(reply, s->source.cap, RIGHT_CALL);
     int64_t res = server_reply_handover(&s->source, reply);
+
     if (res != SERVER_NO_REPLY) {
         mem_remove(s);
     }

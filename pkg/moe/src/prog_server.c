@@ -155,8 +155,6 @@ static int64_t hand_over(struct program *p, struct msg *reply)
     int64_t err = server_gate(&p->gate, CAP_NULL, handle, gate_unused, p, 1);
 
     if (err >= 0) {
-        msg_begin(reply, SK_OK);
-        msg_put_cap(reply, p->gate.cap, RIGHT_CALL);
         p->gate_open = true;
         err = server_reply_handover(&p->gate, reply);
     }

@@ -60,7 +60,6 @@ static int64_t op_create(struct msg *m, struct msg *reply)
     if (err) {
         return err;
     }
-    msg_put_cap(reply, c->gate.cap, RIGHT_CALL);
     err = server_reply_handover(&c->gate, reply);
     if (err != SERVER_NO_REPLY) {
         client_unclaim(c);

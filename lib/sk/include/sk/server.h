@@ -33,8 +33,8 @@ __attribute__((warn_unused_result)) int64_t server_signal(struct server_source *
  * the server created counts as used until then. For after the clients' capabilities have been handed out. SK_ESLOTS,
  * SK_ENOMEM: nothing has changed. */
 __attribute__((warn_unused_result)) int64_t server_release_calls(struct server_source *s);
-/* Sends reply, in which the handler put a capability to s's gate, then server_release_calls(s). Returns
- * SERVER_NO_REPLY for the handler to return, or an error with nothing sent. If the caller is gone, `unused` comes. */
+/* Makes and sends a reply of one capability to s's gate (CALL), then server_release_calls(s). Returns SERVER_NO_REPLY
+ * for the handler to return, or an error with nothing sent. If the caller is gone, `unused` comes. */
 __attribute__((warn_unused_result)) int64_t server_reply_handover(struct server_source *s, struct msg *reply);
 /* Unbinds and drops the capability. Events already pending for it are ignored. Must be called before s's memory
  * goes away. Safe inside its own handler. */
