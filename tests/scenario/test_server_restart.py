@@ -6,24 +6,25 @@ import subprocess
 
 import pytest
 from conftest import SERIAL
+from native import WORKS
 from session import fsck
 
 NED = """package.path = "rom/?.lua";
 local L4 = require "L4";
 local vmm = require "vmm";
 local l = L4.default_loader;
-local disk = l:new_channel();
+local disk, svr = l:new_channel(), l:new_channel();
 local busses = { nvme = 1 }
 vmm.start_io(busses, "rom/test.vbus");
 local function driver()
-  return l:start({ caps = { vbus = busses.nvme, cl1 = disk:svr() }, log = { "nvme", "g" } },
+  return l:start({ caps = { vbus = busses.nvme, svr = svr:svr(), cl1 = disk:svr() }, log = { "nvme", "g" } },
     "rom/nvme-drv -v --client cl1 --device %(serial)s:n1 --ds-max 5 %(option)s")
 end
-local function a_while(n) for i = 1, n do l:start({}, "rom/hello"):wait() collectgarbage() end end
+""" + WORKS + """local function a_while(n) for i = 1, n do l:start({}, "rom/hello"):wait() collectgarbage() end end
 local drv = driver()
 vmm.start_vm({ id = 1, mem = 128, mon = false, rd = "rom/ramdisk-x86_64.cpio.gz", fdt = "rom/%(fdt)s",
   bootargs = "console=hvc0 earlyprintk=1 rdinit=/bin/sh", kernel = "rom/bzImage", log = L4.Env.log, ext_caps = { qdrv = disk } });
-a_while(90)
+works(svr, "cl1", 1)
 for i = 1, %(kills)d do
   a_while(12 - i) -- also while it still looks for the disk
   drv:kill()

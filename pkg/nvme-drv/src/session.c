@@ -521,10 +521,14 @@ int64_t session_call(void *ctx, struct msg *request, struct msg *reply)
 {
     struct client *c = ctx;
 
-    switch (request->op) {
-    case PROTO_ID:
+    if (request->op == PROTO_ID) {
         msg_put(reply, PROTO_BLK);
         return SK_OK;
+    }
+    if (!c->changed && request->op != BLK_BIND_READY) {
+        return SK_EGONE;
+    }
+    switch (request->op) {
     case BLK_GET_STATUS:
         return op_status(c, reply);
     case BLK_BIND_READY:
@@ -534,11 +538,7 @@ int64_t session_call(void *ctx, struct msg *request, struct msg *reply)
     default: {
         int64_t err = client_status(c);
 
-        if (err) {
-            return err;
-        }
-        client_use(c); /* one that has not begun with BLK_BIND_READY */
-        return session_device_call(c, request, reply);
+        return err ? err : session_device_call(c, request, reply);
     }
     }
 }

@@ -97,12 +97,32 @@ static void test_dynamic(void **state)
     assert_int_equal(world_holds(), 0);
 }
 
+/* A call of another server's session. */
+static void test_not_begun(void **state)
+{
+    struct client *c = create();
+
+    (void)state;
+    for (uint32_t op = BLK_GET_STATUS; op <= BLK_SET_LIFELINE; op++) {
+        struct msg m, reply;
+
+        if (op != BLK_BIND_READY) {
+            msg_begin(&m, op);
+            msg_begin(&reply, SK_OK);
+            assert_int_equal(session_call(c, &m, &reply), SK_EGONE);
+        }
+    }
+    assert_int_equal(bind_ready(c), SK_OK);
+    session_unused(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_dynamic),
         T(test_dynamic_without_disk),
+        T(test_not_begun),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

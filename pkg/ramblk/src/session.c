@@ -413,6 +413,9 @@ static int64_t session_call(void *ctx, struct msg *request, struct msg *reply)
         msg_put(reply, PROTO_BLK);
         return msg_end(request);
     }
+    if (!((struct session *)ctx)->changed && request->op != BLK_BIND_READY) {
+        return SK_EGONE;
+    }
     if (request->op == BLK_SET_CONFIG) {
         return SK_EPERM; /* there is no write cache to be switched */
     }

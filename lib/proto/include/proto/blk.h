@@ -7,7 +7,8 @@
  * until it is not SK_EAGAIN (the back-end still looks for the disk; the signal is raised when that changes) ->
  * BLK_GET_FEATURES -> BLK_SET_FEATURES -> BLK_ADD_MEM_REG for all guest memory -> per queue SET_VRING_NUM, ADDR,
  * BASE, CALL, KICK, ENABLE. The queue runs from ENABLE(1) on. With LIFELINE and INFLIGHT a front-end survives the end
- * of the back-end: it opens a session with the next one behind the same gate, and nothing is lost. BLK_RESET at any
+ * of the back-end: it opens a session with the next one behind the same gate, and nothing is lost; that one answers
+ * whatever is not BIND_READY by SK_EGONE, so that no call is taken for another session's. BLK_RESET at any
  * time ends all queues after their requests in flight have ended, and forgets features and queues, but not memory. The session ends when nobody can
  * call the gate any more. An operation that must wait for requests in flight (RESET, GET_VRING_BASE, BIND_READY)
  * does so for a moment; then it says SK_EAGAIN, nothing has changed but that the queues take no more, and the

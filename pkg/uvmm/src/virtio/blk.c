@@ -337,6 +337,22 @@ static int64_t blk_device_add(struct blk *b)
     return virtio_dev_add(&b->dev, &info);
 }
 
+/* The session, up to the shared memory. A server that ends meanwhile need not be the last one. */
+static int64_t blk_open(struct blk *b)
+{
+    for (;;) {
+        int64_t err = blk_wait_ready(b);
+
+        err = err < 0 ? err : blk_limits(b);
+        err = err < 0 ? err : blk_config_init(b);
+        err = err < 0 ? err : blk_begin(b);
+        if (err != SK_EGONE) {
+            return err;
+        }
+        b->server_lost = b->bound = false;
+    }
+}
+
 /* Everything that makes the session and the device. On an error nothing is left but what the server keeps. */
 static int64_t blk_start(struct blk *b)
 {
@@ -345,10 +361,7 @@ static int64_t blk_start(struct blk *b)
     if (err < 0) {
         return err;
     }
-    err = blk_wait_ready(b);
-    err = err < 0 ? err : blk_limits(b);
-    err = err < 0 ? err : blk_config_init(b);
-    err = err < 0 ? err : blk_begin(b);
+    err = blk_open(b);
     err = err < 0 ? err : blk_signals(b);
     err = err < 0 ? err : blk_lost_init(b);
     err = err < 0 ? err : blk_record_make(b);

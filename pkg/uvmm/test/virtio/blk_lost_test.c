@@ -9,6 +9,7 @@
 #include "blk_server.h"
 
 #include <string.h>
+#include <util/bits.h>
 #include <virtio/inflight.h>
 
 /* The server ends; the helper thread's call waits until there is another one. */
@@ -109,6 +110,46 @@ static void test_server_dies_in_probe(void **state)
     assert_int_equal(srv.lifelines, 2);
     assert_int_not_equal(srv.ready, CAP_NULL);
     assert_int_equal(srv.regions, 1);
+}
+
+/* The next one is there before it is noticed that the last one has ended, in the middle of a session's begin. */
+static void test_next_server_at_any_call(void **state)
+{
+    static const enum blk_op op[] = {BLK_SET_LIFELINE,   BLK_GET_STATUS,     BLK_ADD_MEM_REG,
+                                     BLK_SET_FEATURES,   BLK_SET_VRING_NUM,  BLK_SET_VRING_ADDR,
+                                     BLK_SET_VRING_KICK, BLK_SET_VRING_CALL, BLK_SET_VRING_ENABLE};
+
+    (void)state;
+    start();
+    for (unsigned i = 0; i < ARRAY_SIZE(op); i++) {
+        server_ends();
+        srv.next_op = op[i];
+        server_comes();
+        assert_int_equal(srv.next_op, 0);
+        assert_non_null(fake.thread);
+        assert_null(strstr(fake.log, "I/O error"));
+        server_comes();
+        assert_null(fake.thread);
+        assert_int_equal(srv.regions, 1);
+        assert_true(srv.queue[0].enabled);
+    }
+}
+
+static void test_next_server_in_probe(void **state)
+{
+    static const enum blk_op op[] = {BLK_SET_LIFELINE,  BLK_GET_STATUS, BLK_GET_FEATURES,
+                                     BLK_GET_QUEUE_NUM, BLK_GET_CONFIG, BLK_ADD_MEM_REG};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(op); i++) {
+        srv.next_op = op[i];
+        start();
+        assert_int_equal(srv.next_op, 0);
+        assert_int_equal(srv.regions, 1);
+        assert_true(srv.queue[0].enabled);
+        server_ends(); // which is noticed
+        teardown(state);
+        setup(state);
+    }
 }
 
 /* A reset of the device, and a new start, while there is no server. */
@@ -222,7 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_server_dies),          T(test_server_dies_before_ready), T(test_server_dies_in_probe),
         T(test_reset_without_server), T(test_server_dies_in_reset),     T(test_no_server_in_time),
-        T(test_server_refuses),
+        T(test_server_refuses),       T(test_next_server_at_any_call),  T(test_next_server_in_probe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

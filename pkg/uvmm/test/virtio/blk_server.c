@@ -73,6 +73,7 @@ static int64_t dispatch(enum blk_op op, uint64_t *mr)
         return reply(srv.status, srv.status < 0 ? 0 : 2);
     case BLK_BIND_READY:
         srv.ready = sk_utcb()->send_cap[0];
+        srv.begun = true;
         return reply(SK_OK, 0);
     case BLK_GET_FEATURES:
         mr[0] = OFFERED;
@@ -138,6 +139,14 @@ static int64_t server(uint64_t tag, uint64_t deadline)
         return SK_ETIMEDOUT;
     }
     srv.calls++;
+    if (TAG_LABEL(tag) == (uint64_t)srv.next_op) {
+        srv.next_op = 0;
+        srv.begun = false;
+        srv.regions = 0;
+    }
+    if (!srv.begun && TAG_LABEL(tag) != BLK_BIND_READY) {
+        return reply(SK_EGONE, 0);
+    }
     if (TAG_LABEL(tag) == (uint64_t)srv.fail_op) {
         return reply(srv.fail_with, 0);
     }

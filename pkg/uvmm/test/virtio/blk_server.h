@@ -24,7 +24,9 @@ struct block_server {
     uint8_t device_status;
     bool bound; /* takes calls */
     bool dead;  /* calls end with SK_EGONE */
+    bool begun; /* since BLK_BIND_READY */
     int64_t fail_op, fail_with;
+    int64_t next_op; /* this call, once, comes to the next server already */
     unsigned resets, regions, calls, lifelines;
     unsigned busy; /* so many BLK_GET_VRING_BASE say that requests are in flight */
     uint64_t features;
