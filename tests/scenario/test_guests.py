@@ -16,7 +16,7 @@ def test_prompt_is_the_tutorials(system):
 def test_least_memory(system):
     """Linux unpacks itself at the address that it prefers: less memory is refused with the size that does, and that does."""
     with system.boot(mem=64, caps="") as session:
-        least = int(session.expect(r"uvmm: the VM has too little memory: 64 MiB .*at least mem = (\d+)", 60)[1])
+        least = int(session.expect(r"uvmm: the VM has too little memory: 64 MiB .*at least mem = (\d+)\s", 60)[1])
     with system.boot(mem=least, caps="") as session:
         session.wait_prompt()
         assert session.run("mount -a; echo works") == "works"

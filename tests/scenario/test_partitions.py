@@ -244,7 +244,7 @@ def test_gpt_of_4k_blocks(system, damaged):
     before = content(image)
     system.add_nvme(image, extra=",logical_block_size=4096,physical_block_size=4096")
     with boot(system, "-v --client cl1 --device partlabel:native", "--ops 1000 --ranges") as session:
-        assert session.expect(r"blktest: (\d+) sectors, blocks of (\d+)", 60).groups() == ("2048", "4096")
+        assert session.expect(r"blktest: (\d+) sectors, blocks of (\d+)\s", 60).groups() == ("2048", "4096")
         session.expect("all verified", 60)
     assert said(session, "the primary partition table is damaged") == damaged
     after = content(image)
