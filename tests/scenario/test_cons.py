@@ -53,6 +53,8 @@ def test_two_guests(system):
         ned = f.read()
     with system.boot(ned=ned) as session:
         session.wait_prompt()
+        if "vm2     | sh:" not in session.text():  # what it says at its start would come into the echo
+            session.expect(r"vm2     \| sh:", 120)
         session.run("mount -a; echo first > /tmp/me")
         session.child.send(KEY + "connect vm2\r")
         session.expect(r"connected to vm2 \(Ctrl-E: menu\)", 20)
